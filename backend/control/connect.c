@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From a guest that has offered a slot to a served queue:
+ *
+ *   read the descriptor -> find an image, else have one made -> map the slot -> place -> the worker maps the rings
+ *   -> address and entry points into xenstore -> Connected
+ *
+ * Nothing is visible to the guest before the last step.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "core/check.h"
+#include "core/store.h"
+#include "daemon.h"
+
+struct key_u64 {
+	const char *key;
+	uint64_t v;
+};
+
+static struct hv_blkif_limits blk_limits(const struct dev *v)
+{
+	return (struct hv_blkif_limits){
+		.sectors = v->target.bytes / HVDRV_SECTOR, .block = v->target.block_size, .max_segs = HVDRV_MAX_SEGS,
+		.max_bytes = HVDRV_MAX_SEGS * HVDRV_PAGE, .read_only = v->params.ro, .flush = true, .fua = true,
+		.discard = v->target.discard, .write_zeroes = !v->params.ro,
+	};
+}
+
+/* Queue pages that any driver of the class may ask for; the same in every mode. */
+static uint32_t queue_pages(void)
+{
+	return 2 + DEPTH;
+}
+
+struct publisher {
+	struct dev *v;
+	const struct key_u64 *keys;
+};
+
+static int publish_limits(struct hv_host *h, hv_txn t, void *arg)
+{
+	struct publisher *p = arg;
+	char text[32];
+	int rc = 0;
+
+	for (const struct key_u64 *k = p->keys; !rc && k->key; k++) {
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)k->v);
+		rc = hv_writef(h, t, text, "%s/%s", p->v->at.back, k->key);
+	}
+	return rc;
+}
+
+int dev_publish_limits(struct dev *v, struct hv_err *e)
+{
+	struct hv_blkif_limits l = blk_limits(v);
+	const struct key_u64 keys[] = {
+		{ "abi-min", HVDRV_ABI_MIN }, { "abi-max", HVDRV_ABI_MAX }, { "limits/sectors", l.sectors },
+		{ "limits/block-size", l.block }, { "limits/max-segments", l.max_segs }, { "limits/max-bytes", l.max_bytes },
+		{ "limits/depth", DEPTH }, { "limits/queue-pages", queue_pages() }, { "limits/max-queues", HVDRV_MAX_QUEUES },
+		{ "limits/flush", l.flush }, { "limits/fua", l.fua },
+		{ "limits/discard-granularity", v->target.discard_granularity },
+		{ "limits/write-zeroes", l.write_zeroes }, { "limits/read-only", l.read_only }, { NULL, 0 }
+	};
+	struct publisher p = { v, keys };
+	int rc = hv_transact(v->dom->d->host, publish_limits, &p);
+
+	return rc ? hv_err(e, -rc, "the device's limits cannot be written to xenstore: %s", strerror(-rc)) : 0;
+}
+
+/* ---- what the guest offers ---- */
+
+static int copy_page(void *arg, uint32_t ref, void *page)
+{
+	struct dev *v = arg;
+	struct hv_copy c = { .local = page, .ref = ref, .len = HVDRV_PAGE };
+	int rc = v->dom->d->host->ops->copy(v->dom->d->host, v->id.domid, &c, 1);
+
+	return rc ? rc : c.status ? -EFAULT : 0;
+}
+
+static int check_abi(struct dev *v, struct hv_err *e)
+{
+	struct hv_host *h = v->dom->d->host;
+	uint64_t lo = hv_read_u64(h, 0, UINT32_MAX, "%s/abi-min", v->at.front);
+	uint64_t hi = hv_read_u64(h, 0, UINT32_MAX, "%s/abi-max", v->at.front);
+
+	if (hi < HVDRV_ABI_MIN)
+		return hv_err(e, EPROTO, "the guest's hvdrv speaks the contract up to %llu, the host from %u: update hvdrv in the guest",
+			      (unsigned long long)hi, HVDRV_ABI_MIN);
+	if (lo > HVDRV_ABI_MAX)
+		return hv_err(e, EPROTO, "the guest's hvdrv speaks the contract from %llu, the host up to %u: update hvdrv on the host",
+			      (unsigned long long)lo, HVDRV_ABI_MAX);
+	return 0;
+}
+
+static int read_offer(struct dev *v, struct hv_err *e)
+{
+	struct hv_host *h = v->dom->d->host;
+	uint64_t ref = hv_read_u64(h, 0, UINT32_MAX, "%s/slot-ref", v->at.front);
+	uint64_t va = hv_read_u64(h, 0, UINT64_MAX, "%s/slot-va", v->at.front);
+	int rc = check_abi(v, e);
+
+	if (!rc)
+		rc = hv_desc_read(copy_page, v, ref, DEPTH, queue_pages(), HVDRV_MAX_QUEUES, &v->offer, e);
+	if (!rc && va != v->offer.slot_va)
+		rc = hv_err(e, EPROTO, "the guest's slot-va and its descriptor differ");
+	return rc;
+}
+
+static void read_text(struct dev *v, const char *key, char *to, size_t size)
+{
+	char *s = hv_readf(v->dom->d->host, 0, "%s/os/%s", v->at.front, key);
+
+	snprintf(to, size, "%s", s ? s : "");
+	free(s);
+}
+
+static void read_os(struct dev *v, struct hv_os *os)
+{
+	memset(os, 0, sizeof(*os));
+	read_text(v, "type", os->type, sizeof(os->type));
+	read_text(v, "arch", os->arch, sizeof(os->arch));
+	read_text(v, "abi", os->abi, sizeof(os->abi));
+	read_text(v, "release", os->release, sizeof(os->release));
+}
+
+/* ---- the image ---- */
+
+/* No image fits: have one made, once. -EINPROGRESS while that runs. */
+static int make_image(struct dev *v, const struct hv_os *os, struct hv_err *e)
+{
+	struct daemon *d = v->dom->d;
+	struct hv_err why = *e;
+	int rc, r = generate_result(d, os, &why);
+
+	if (!r && !v->generated && !d->opt.no_generate) {
+		rc = generate_start(d, os, v->params.class, v->params.mode, e);
+		if (rc)
+			return rc;
+		v->generated = true;
+		dev_status(v, "generating");
+		return -EINPROGRESS;
+	}
+	return hv_err(e, ENOENT, "no driver image for %s %s (%s %s): %s; on a machine with a compiler run `hvdrv-repo generate "
+		      "--class %s --mode %s --os-type %s --os-release %s --os-arch %s --os-abi %s --out driver.hvi`, here `hvdrv-repo "
+		      "import driver.hvi`", os->type, os->release, v->params.class, v->params.mode, why.text, v->params.class,
+		      v->params.mode, os->type, os->release, os->arch, os->abi);
+}
+
+static int find_image(struct dev *v, struct hv_image *img, struct hv_err *e)
+{
+	struct daemon *d = v->dom->d;
+	struct hv_keyring ring;
+	struct hv_os os;
+	int rc;
+
+	read_os(v, &os);
+	if (!*os.release)
+		return hv_err(e, EPROTO, "the guest does not say what it runs (os/release is empty)");
+	rc = hv_keyring_load(d->opt.keys, &ring, e);
+	if (rc)
+		return rc;
+	rc = hv_store_find(d->opt.repo, &ring, &os, v->params.class, v->params.mode, img, v->image_id, e);
+	hv_keyring_free(&ring);
+	if (rc == -ENOENT)
+		return make_image(v, &os, e);
+	if (rc)
+		return hv_err_in(e, "no driver can be placed");
+	if (img->h.queue_fixed_pages + img->h.queue_pages_per_tag * DEPTH <= queue_pages())
+		return 0;
+	hv_image_free(img);
+	return hv_err(e, ENOEXEC, "image %.12s needs more queue pages than the class gives (%u)", v->image_id, queue_pages());
+}
+
+static int place(struct dev *v, const struct hv_image *img, struct hv_err *e)
+{
+	int rc = hv_slot_map(v->dom->d->host, v->id.domid, &v->offer, !strcmp(v->params.place, "foreign"), &v->slot, e);
+
+	if (rc)
+		return rc;
+	if (!hv_slot_empty(&v->slot))
+		return hv_err(e, EPROTO, "the slot that the guest offers holds something: it is not one of its hvdrv slots");
+	hv_place(&v->slot, img, 1);
+	v->image = img->h;
+	return 0;
+}
+
+/* Found connected after a restart: the driver is there already. */
+static int take_up(struct dev *v, struct hv_err *e)
+{
+	struct hv_host *h = v->dom->d->host;
+	char *id = hv_readf(h, 0, "%s/driver/hash", v->at.back);
+	uint64_t pages = hv_read_u64(h, 0, WIRE_RING_PAGES, "%s/driver/ring-pages", v->at.back);
+	int rc = 0;
+
+	if (!id || !pages)
+		rc = hv_err(e, EPROTO, "its keys of the placed driver are missing");
+	else
+		rc = hv_slot_map(h, v->id.domid, &v->offer, !strcmp(v->params.place, "foreign"), &v->slot, e);
+	if (!rc) {
+		snprintf(v->image_id, sizeof(v->image_id), "%s", id);
+		v->image.queue_fixed_pages = pages;
+	}
+	free(id);
+	return rc;
+}
+
+/* ---- publish ---- */
+
+static int publish_driver(struct hv_host *h, hv_txn t, void *arg)
+{
+	static const char *const names[] = HVDRV_ENTRY_NAMES;
+	struct dev *v = arg;
+	char text[64];
+	int rc;
+
+	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)v->slot.guest_va);
+	rc = hv_writef(h, t, text, "%s/address", v->at.back);
+	for (int k = 0; !rc && k < HVDRV_ENTRIES; k++) {
+		snprintf(text, sizeof(text), "0x%llx", (unsigned long long)v->slot.guest_va + HVDRV_ENTRY_OFFSET(k));
+		rc = hv_writef(h, t, text, "%s/entry/%s", v->at.back, names[k]);
+	}
+	if (!rc)
+		rc = hv_writef(h, t, v->image.device, "%s/driver/name", v->at.back);
+	if (!rc)
+		rc = hv_writef(h, t, v->image_id, "%s/driver/hash", v->at.back);
+	if (!rc)
+		rc = hv_writef(h, t, "1", "%s/driver/generation", v->at.back);
+	snprintf(text, sizeof(text), "%u", v->image.payload_size);
+	if (!rc)
+		rc = hv_writef(h, t, text, "%s/driver/size", v->at.back);
+	snprintf(text, sizeof(text), "%u", v->image.queue_fixed_pages);
+	if (!rc)
+		rc = hv_writef(h, t, text, "%s/driver/ring-pages", v->at.back);
+	if (!rc)
+		rc = hv_writef(h, t, v->params.mode, "%s/mode", v->at.back);
+	return rc ? rc : hv_writef(h, t, "copy", "%s/path", v->at.admin);
+}
+
+static void served(void *arg, const struct wire_msg *m)
+{
+	struct hv_about a = dev_about(arg);
+	struct dev *v = arg;
+	struct hv_err e = { 0 };
+	int rc;
+
+	if (!m)
+		return;			/* dev_worker_gone() is called for each device */
+	if (m->type == WIRE_ERROR) {
+		hv_err(&e, m->error.code, "the worker cannot serve it: %.*s", (int)sizeof(m->error.text), m->error.text);
+		dev_end(v, &e);
+		return;
+	}
+	rc = v->resumed ? 0 : hv_transact(v->dom->d->host, publish_driver, v);
+	if (rc) {
+		hv_err(&e, -rc, "the driver's keys cannot be written to xenstore: %s", strerror(-rc));
+		dev_end(v, &e);
+		return;
+	}
+	v->phase = DEV_LIVE;
+	v->target.created = false;	/* it holds the guest's data now */
+	hv_log(HV_INFO, &a, "%s driver %.12s %s at 0x%llx, %u queues, %s%s", v->params.mode, v->image_id,
+	       v->resumed ? "taken up" : "placed", (unsigned long long)v->slot.guest_va, v->offer.num_queues, v->params.backend,
+	       v->target.buffered ? " (buffered)" : "");
+	dev_status(v, v->resumed ? "ready" : "connected");
+	if (!v->resumed)
+		dev_set_state(v, HV_XB_CONNECTED);
+	dev_reconcile(v);
+}
+
+void dev_add_to_worker(struct dev *v)
+{
+	struct wire_msg m = { .type = WIRE_ADD, .dev = v->id.id };
+	struct dom *dom = v->dom;
+	struct hv_err e = { 0 };
+	int rc = 0;
+
+	if (dom->worker && link_quitting(dom->worker)) {
+		v->phase = DEV_QUEUED;
+		return;
+	}
+	if (!dom->worker)
+		dom->worker = link_start(dom->d, dom, &dom_link_events, &e);
+	if (!dom->worker) {
+		dev_end(v, &e);
+		return;
+	}
+	snprintf(m.add.name, sizeof(m.add.name), "%s", v->params.name);
+	m.add.lim = blk_limits(v);
+	m.add.num_queues = v->offer.num_queues;
+	m.add.ring_pages = v->image.queue_fixed_pages;
+	m.add.block_device = v->target.block;
+	for (uint32_t q = 0; q < v->offer.num_queues; q++) {
+		m.add.port[q] = v->offer.queue[q].port;
+		memcpy(m.add.ring_ref[q], v->offer.queue[q].page, sizeof(m.add.ring_ref[q]));
+	}
+	v->phase = DEV_STARTING;
+	rc = link_send(dom->worker, &m, v->target.fd, served, v);
+	if (rc) {
+		hv_err(&e, -rc, "the worker does not take it: %s", strerror(-rc));
+		dev_end(v, &e);
+	}
+}
+
+void dev_connect(struct dev *v)
+{
+	struct hv_err e = { 0 };
+	struct hv_image img;
+	int rc = read_offer(v, &e);
+
+	if (!rc && v->resumed) {
+		rc = take_up(v, &e);
+	} else if (!rc) {
+		rc = find_image(v, &img, &e);
+		if (rc == -EINPROGRESS) {
+			v->phase = DEV_GENERATING;
+			return;
+		}
+		if (!rc) {
+			dev_status(v, "placing");
+			rc = place(v, &img, &e);
+			hv_image_free(&img);
+		}
+	}
+	if (rc)
+		dev_end(v, &e);
+	else
+		dev_add_to_worker(v);
+}

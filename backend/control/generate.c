@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * hvdrv-repo in a process of its own: the daemon runs no compiler and knows no secret key. One at a time; devices
+ * that wait are looked at again when it has ended.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "daemon.h"
+
+extern char **environ;
+
+struct generator {
+	struct daemon *d;
+	struct hv_os os;		/* for whom */
+	pid_t pid;			/* 0: none runs */
+	int out;
+	struct event *readable;
+	size_t len;
+	char text[400];			/* the end of what it printed */
+	int result;			/* as generate_result() */
+};
+
+static void wake_waiting(struct daemon *d)
+{
+	struct dom *dom, *ndom;
+	struct dev *v, *next;
+
+	TAILQ_FOREACH_SAFE(dom, &d->doms, link, ndom)
+		TAILQ_FOREACH_SAFE(v, &dom->devs, link, next)
+			if (v->phase == DEV_GENERATING)
+				dev_reconcile(v);
+}
+
+static void ended(struct generator *g)
+{
+	int st;
+
+	event_free(g->readable);
+	close(g->out);
+	waitpid(g->pid, &st, 0);
+	g->pid = 0;
+	g->text[g->len] = 0;
+	g->text[strcspn(g->text, "\n")] = 0;
+	g->result = WIFEXITED(st) && !WEXITSTATUS(st) ? 1 : -1;
+	wake_waiting(g->d);
+}
+
+static void on_output(evutil_socket_t fd, short what, void *arg)
+{
+	struct generator *g = arg;
+	char sink[512];
+	ssize_t n;
+
+	if (g->len < sizeof(g->text) - 1)
+		n = read(fd, g->text + g->len, sizeof(g->text) - 1 - g->len);
+	else
+		n = read(fd, sink, sizeof(sink));
+	if (n > 0 && g->len < sizeof(g->text) - 1)
+		g->len += n;
+	else if (n <= 0)
+		ended(g);
+}
+
+static int spawn_repo(struct generator *g, const char *class, const char *mode, struct hv_err *e)
+{
+	const struct options *o = &g->d->opt;
+	char *argv[] = {
+		(char *)o->generator, "--repo", (char *)o->repo, "--keys", (char *)o->keys, "generate", "--class",
+		(char *)class, "--mode", (char *)mode, "--os-type", g->os.type, "--os-release", g->os.release, "--os-arch",
+		g->os.arch, "--os-abi", g->os.abi, NULL,
+	};
+	posix_spawn_file_actions_t fa;
+	int p[2], rc;
+
+	if (pipe2(p, O_CLOEXEC))
+		return hv_err(e, errno, "pipe: %s", strerror(errno));
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_adddup2(&fa, p[1], 1);
+	posix_spawn_file_actions_adddup2(&fa, p[1], 2);
+	rc = posix_spawn(&g->pid, o->generator, &fa, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&fa);
+	close(p[1]);
+	if (rc) {
+		close(p[0]);
+		g->pid = 0;
+		return hv_err(e, rc, "%s cannot be started: %s", o->generator, strerror(rc));
+	}
+	g->out = p[0];
+	return 0;
+}
+
+int generate_start(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, struct hv_err *e)
+{
+	struct generator *g = d->generator;
+	int rc;
+
+	if (!g) {
+		g = d->generator = calloc(1, sizeof(*g));
+		if (!g)
+			return hv_err(e, ENOMEM, "no memory");
+		g->d = d;
+	}
+	if (g->pid)
+		return 0;		/* whoever waits is looked at again when it ends */
+	g->os = *os;
+	g->len = 0;
+	g->result = 0;
+	rc = spawn_repo(g, class, mode, e);
+	if (rc)
+		return rc;
+	g->readable = event_new(d->base, g->out, EV_READ | EV_PERSIST, on_output, g);
+	event_add(g->readable, NULL);
+	return 0;
+}
+
+int generate_result(struct daemon *d, const struct hv_os *os, struct hv_err *e)
+{
+	struct generator *g = d->generator;
+	int r = g && !g->pid && !memcmp(&g->os, os, sizeof(*os)) ? g->result : 0;
+
+	if (r < 0)
+		hv_err(e, ENOENT, "%s", g->text);
+	if (r)
+		g->result = 0;
+	return r;
+}
+
+void generate_stop(struct daemon *d)
+{
+	struct generator *g = d->generator;
+
+	if (g && g->pid) {
+		kill(g->pid, SIGTERM);
+		event_free(g->readable);
+		close(g->out);
+		waitpid(g->pid, NULL, 0);
+	}
+	free(g);
+	d->generator = NULL;
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A worker: started with five descriptors and nothing else, spoken to over a socket pair. It also holds a listening
+ * socket at RUN/worker/DOMID: a hvdrvd that is started after a crash of the former one finds the worker there, tells
+ * it to finish, and starts its own.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "daemon.h"
+#include "util/sock.h"
+#include "util/str.h"
+
+extern char **environ;
+
+struct waiting {
+	uint32_t seq;
+	link_reply_fn fn;
+	void *arg;
+	TAILQ_ENTRY(waiting) link;
+};
+
+struct link {
+	struct daemon *d;
+	struct dom *dom;
+	const struct link_events *ev;
+	int sock;
+	pid_t pid;
+	uint32_t seq;
+	struct event *readable;
+	bool quitting;
+	TAILQ_HEAD(, waiting) waiting;
+};
+
+static void socket_path(const struct daemon *d, uint32_t domid, char *path, size_t size)
+{
+	snprintf(path, size, "%s/worker/%u", d->opt.run, domid);
+}
+
+/* The worker has ended, or is not ours any more: tell everyone who waits, then the domain. */
+static void link_gone(struct link *l)
+{
+	struct waiting *w;
+	int st;
+
+	event_free(l->readable);
+	close(l->sock);
+	kill(l->pid, SIGKILL);		/* its end of the socket is closed: it can serve nobody */
+	waitpid(l->pid, &st, 0);
+	if (!l->quitting) {
+		struct hv_about a = { l->dom->domid, l->dom->name, NULL };
+
+		if (WIFSIGNALED(st))
+			hv_log(HV_ERROR, &a, "the worker was killed by signal %d", WTERMSIG(st));
+		else
+			hv_log(HV_ERROR, &a, "the worker ended with status %d", WEXITSTATUS(st));
+	}
+	while ((w = TAILQ_FIRST(&l->waiting))) {
+		TAILQ_REMOVE(&l->waiting, w, link);
+		w->fn(w->arg, NULL);
+		free(w);
+	}
+	l->ev->gone(l->dom);
+	free(l);
+}
+
+static void dispatch(struct link *l, const struct wire_msg *m)
+{
+	struct waiting *w;
+
+	if (!m->seq) {
+		l->ev->event(l->dom, m);
+		return;
+	}
+	TAILQ_FOREACH(w, &l->waiting, link) {
+		if (w->seq != m->seq)
+			continue;
+		TAILQ_REMOVE(&l->waiting, w, link);
+		w->fn(w->arg, m);
+		free(w);
+		return;
+	}
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *l = arg;
+	int fds[HV_SOCK_FDS] = { -1, -1, -1, -1 };
+	struct wire_msg m;
+	ssize_t n = hv_sock_recv(fd, &m, sizeof(m), fds);
+
+	if (n == -EAGAIN)
+		return;
+	for (int i = 0; i < HV_SOCK_FDS; i++)
+		if (n > 0 && fds[i] >= 0)
+			close(fds[i]);		/* a worker sends none */
+	if (n == sizeof(m) && m.version == WIRE_VERSION)
+		dispatch(l, &m);
+	else
+		link_gone(l);
+}
+
+/* A worker that a former hvdrvd left: it answers all that it has begun and ends, so that its rings are in order. */
+static int finish_old(const char *path)
+{
+	struct wire_msg m = { .version = WIRE_VERSION, .type = WIRE_QUIT, .seq = 1 };
+	const struct timeval limit = { .tv_sec = 30 };
+	int fd = hv_sock_connect(path, SOCK_SEQPACKET), rc;
+	char buf[sizeof(m)];
+
+	if (fd < 0)
+		return 0;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	rc = hv_sock_send(fd, &m, sizeof(m), NULL, 0);
+	while (!rc && recv(fd, buf, sizeof(buf), 0) > 0)
+		;			/* until it closes its end, that is, has ended */
+	close(fd);
+	return rc;
+}
+
+struct spawn_fds {
+	int ctl, listener, gntdev, evtchn;
+};
+
+static int spawn_worker(struct link *l, const struct spawn_fds *fds, struct hv_err *e)
+{
+	const int from[] = { fds->ctl, fds->listener, fds->gntdev, fds->evtchn };
+	char domid[16], uid[16], prog[512];
+	char *argv[] = { "hvdrv-worker", domid, uid, l->dom->name, NULL };
+	posix_spawn_file_actions_t fa;
+	int rc;
+
+	snprintf(domid, sizeof(domid), "%u", l->dom->domid);
+	snprintf(uid, sizeof(uid), "%u", l->d->opt.worker_uid + l->dom->domid);
+	snprintf(prog, sizeof(prog), "%s/hvdrv-worker", l->d->opt.libexec);
+	posix_spawn_file_actions_init(&fa);
+	/* all are above 10 (see above_10), so that none is overwritten before it is used */
+	for (int i = 0; i < 4; i++)
+		posix_spawn_file_actions_adddup2(&fa, from[i], 3 + i);
+	rc = posix_spawn(&l->pid, prog, &fa, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&fa);
+	return rc ? hv_err(e, rc, "%s cannot be started: %s", prog, strerror(rc)) : 0;
+}
+
+static int above_10(int fd)
+{
+	int up = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 10);
+
+	if (fd >= 0)
+		close(fd);
+	return up;
+}
+
+static int open_all(struct link *l, struct spawn_fds *fds, struct hv_err *e)
+{
+	char path[108];
+	int sv[2];
+
+	socket_path(l->d, l->dom->domid, path, sizeof(path));
+	finish_old(path);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv))
+		return hv_err(e, errno, "socketpair: %s", strerror(errno));
+	l->sock = sv[0];
+	evutil_make_socket_nonblocking(l->sock);
+	fds->ctl = above_10(sv[1]);
+	fds->listener = above_10(hv_sock_listen(path, SOCK_SEQPACKET));
+	fds->gntdev = above_10(open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC));
+	fds->evtchn = above_10(open("/dev/xen/evtchn", O_RDWR | O_CLOEXEC | O_NONBLOCK));
+	if (fds->ctl < 0 || fds->listener < 0 || fds->gntdev < 0 || fds->evtchn < 0)
+		return hv_err(e, errno, "a worker's descriptors cannot be opened: %s", strerror(errno));
+	return 0;
+}
+
+static void close_all(struct spawn_fds *fds)
+{
+	const int all[] = { fds->ctl, fds->listener, fds->gntdev, fds->evtchn };
+
+	for (int i = 0; i < 4; i++)
+		if (all[i] >= 0)
+			close(all[i]);
+}
+
+struct link *link_start(struct daemon *d, struct dom *dom, const struct link_events *ev, struct hv_err *e)
+{
+	struct spawn_fds fds = { -1, -1, -1, -1 };
+	struct link *l = calloc(1, sizeof(*l));
+	int rc;
+
+	if (!l) {
+		hv_err(e, ENOMEM, "no memory");
+		return NULL;
+	}
+	*l = (struct link){ .d = d, .dom = dom, .ev = ev, .sock = -1 };
+	TAILQ_INIT(&l->waiting);
+	rc = open_all(l, &fds, e);
+	if (!rc)
+		rc = spawn_worker(l, &fds, e);
+	close_all(&fds);
+	if (rc) {
+		if (l->sock >= 0)
+			close(l->sock);
+		free(l);
+		return NULL;
+	}
+	l->readable = event_new(d->base, l->sock, EV_READ | EV_PERSIST, on_readable, l);
+	event_add(l->readable, NULL);
+	return l;
+}
+
+int link_send(struct link *l, struct wire_msg *m, int fd, link_reply_fn fn, void *arg)
+{
+	struct waiting *w = calloc(1, sizeof(*w));
+	int rc;
+
+	if (!w)
+		return -ENOMEM;
+	*w = (struct waiting){ .seq = ++l->seq, .fn = fn, .arg = arg };
+	m->version = WIRE_VERSION;
+	m->seq = w->seq;
+	TAILQ_INSERT_TAIL(&l->waiting, w, link);
+	rc = hv_sock_send(l->sock, m, sizeof(*m), &fd, fd >= 0 ? 1 : 0);
+	if (rc) {
+		TAILQ_REMOVE(&l->waiting, w, link);
+		free(w);
+	}
+	return rc;
+}
+
+void link_forget(struct link *l, void *arg)
+{
+	struct waiting *w, *next;
+
+	TAILQ_FOREACH_SAFE(w, &l->waiting, link, next) {
+		if (w->arg != arg)
+			continue;
+		TAILQ_REMOVE(&l->waiting, w, link);
+		free(w);
+	}
+}
+
+static void quit_answered(void *arg, const struct wire_msg *m)
+{
+}
+
+void link_quit(struct link *l)
+{
+	struct wire_msg m = { .type = WIRE_QUIT };
+	char path[108];
+
+	if (l->quitting)
+		return;
+	l->quitting = true;
+	socket_path(l->d, l->dom->domid, path, sizeof(path));
+	unlink(path);
+	link_send(l, &m, -1, quit_answered, NULL);
+}
+
+bool link_quitting(const struct link *l)
+{
+	return l->quitting;
+}
+
+void link_sweep(struct daemon *d)
+{
+	char dir[96], path[400];
+	struct dirent *de;
+	DIR *dp;
+
+	snprintf(dir, sizeof(dir), "%s/worker", d->opt.run);
+	dp = opendir(dir);
+	while (dp && (de = readdir(dp))) {
+		uint64_t domid;
+
+		if (hv_str_u64(de->d_name, 32767, &domid) || dom_find(d, domid))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, de->d_name);
+		finish_old(path);
+		unlink(path);
+	}
+	if (dp)
+		closedir(dp);
+}

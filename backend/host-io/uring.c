@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The engine on io_uring: requests and watched descriptors complete in one queue, one system call submits and waits. */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include "host-io/io.h"
+
+struct uring {
+	struct io_engine io;
+	struct io_uring r;
+};
+
+#define TAG_WATCH 1ul		/* low bit of user_data: a struct io_watch, else a struct io_op */
+#define IGNORE ((void *)2)	/* the completion of a removal */
+
+static struct uring *uring(struct io_engine *io)
+{
+	return (struct uring *)io;
+}
+
+static struct io_uring_sqe *get_sqe(struct uring *u)
+{
+	struct io_uring_sqe *s = io_uring_get_sqe(&u->r);
+
+	while (!s) {
+		io_uring_submit(&u->r);
+		s = io_uring_get_sqe(&u->r);
+	}
+	return s;
+}
+
+static void uring_close(struct io_engine *io)
+{
+	io_uring_queue_exit(&uring(io)->r);
+	free(io);
+}
+
+static void prepare(struct io_uring_sqe *s, const struct io_op *op)
+{
+	uint8_t *buf = op->buf + op->moved;
+	uint64_t off = op->off + op->moved, len = op->len - op->moved;
+
+	switch (op->kind) {
+	case IO_READ:
+		io_uring_prep_read(s, op->fd, buf, len, off);
+		break;
+	case IO_WRITE:
+		io_uring_prep_write(s, op->fd, buf, len, off);
+		s->rw_flags = op->fua ? RWF_DSYNC : 0;
+		break;
+	case IO_FLUSH:
+		io_uring_prep_fsync(s, op->fd, IORING_FSYNC_DATASYNC);
+		break;
+	case IO_DISCARD:
+		io_uring_prep_fallocate(s, op->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len);
+		break;
+	default:
+		io_uring_prep_fallocate(s, op->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, off, len);
+		break;
+	}
+}
+
+static void submit_op(struct uring *u, struct io_op *op)
+{
+	struct io_uring_sqe *s = get_sqe(u);
+
+	prepare(s, op);
+	io_uring_sqe_set_data(s, op);
+}
+
+static void uring_queue(struct io_engine *io, struct io_op *op)
+{
+	op->moved = 0;
+	submit_op(uring(io), op);
+}
+
+static void arm(struct uring *u, struct io_watch *w)
+{
+	struct io_uring_sqe *s = get_sqe(u);
+
+	io_uring_prep_poll_multishot(s, w->fd, POLLIN);
+	io_uring_sqe_set_data(s, (void *)((uintptr_t)w | TAG_WATCH));
+	w->armed = true;
+}
+
+static int uring_watch(struct io_engine *io, struct io_watch *w)
+{
+	arm(uring(io), w);
+	return 0;
+}
+
+/* Waits until the kernel has let go of w: its last completion, or that there was none to cancel. */
+static void uring_unwatch(struct io_engine *io, struct io_watch *w)
+{
+	struct uring *u = uring(io);
+	struct io_uring_sqe *s = get_sqe(u);
+
+	w->ready = NULL;
+	io_uring_prep_poll_remove(s, (uintptr_t)w | TAG_WATCH);
+	io_uring_sqe_set_data(s, IGNORE);
+	while (w->armed)
+		u->io.ops->run(io, true);
+}
+
+static void on_watch(struct uring *u, struct io_watch *w, const struct io_uring_cqe *c)
+{
+	if (!(c->flags & IORING_CQE_F_MORE)) {
+		w->armed = false;
+		if (w->ready)
+			arm(u, w);
+	}
+	if (w->ready && c->res >= 0)
+		w->ready(w);
+}
+
+static void on_op(struct uring *u, struct io_op *op, int res)
+{
+	bool bytes = op->kind == IO_READ || op->kind == IO_WRITE;
+
+	if (op->kind == IO_ZERO && (res == -EOPNOTSUPP || res == -EINVAL || res == -ENODEV)) {
+		int64_t r;
+
+		/* rare: a filesystem that cannot zero a range; the slow way is done here */
+		while ((r = io_step(op)) > 0 && (op->moved += r) < op->len)
+			;
+		op->done(op, r < 0 ? r : 0);
+		return;
+	}
+	if (res == -EINTR || res == -EAGAIN) {
+		submit_op(u, op);
+		return;
+	}
+	if (bytes && res > 0) {
+		op->moved += res;
+		if (op->moved < op->len) {
+			submit_op(u, op);	/* a short one goes on */
+			return;
+		}
+		res = 0;
+	} else if (bytes && res == 0) {
+		res = -EIO;			/* the file is shorter than it was */
+	}
+	op->done(op, res);
+}
+
+static int uring_run(struct io_engine *io, bool wait)
+{
+	struct uring *u = uring(io);
+	struct io_uring_cqe *c;
+	int rc = io_uring_submit_and_wait(&u->r, wait ? 1 : 0);
+
+	if (rc < 0 && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
+		return rc;
+	while (!io_uring_peek_cqe(&u->r, &c)) {
+		struct io_uring_cqe copy = *c;
+		uintptr_t data = copy.user_data;
+
+		io_uring_cqe_seen(&u->r, c);
+		if ((void *)data == IGNORE)
+			continue;
+		if (data & TAG_WATCH)
+			on_watch(u, (struct io_watch *)(data & ~TAG_WATCH), &copy);
+		else
+			on_op(u, (struct io_op *)data, copy.res);
+	}
+	return 0;
+}
+
+static const struct io_engine_ops uring_ops = {
+	.name = "io_uring", .close = uring_close, .queue = uring_queue, .watch = uring_watch,
+	.unwatch = uring_unwatch, .run = uring_run,
+};
+
+struct io_engine *io_open_uring(unsigned int depth, struct hv_err *e)
+{
+	struct uring *u = calloc(1, sizeof(*u));
+	int rc;
+
+	if (!u) {
+		hv_err(e, ENOMEM, "no memory");
+		return NULL;
+	}
+	u->io.ops = &uring_ops;
+	/* completions only when we ask for them: no interrupts between (kernels before 6.1 do without) */
+	rc = io_uring_queue_init(depth, &u->r, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+	if (rc == -EINVAL)
+		rc = io_uring_queue_init(depth, &u->r, 0);
+	if (!rc)
+		return &u->io;
+	hv_err(e, -rc, "io_uring: %s", strerror(-rc));
+	free(u);
+	return NULL;
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What hvdrvd asks, over one connection at a time. When hvdrvd goes away the worker goes on serving, and takes
+ * the next connection on its listening socket.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "util/sock.h"
+#include "worker/worker.h"
+
+#define WORKER_OF(w, member) ((struct worker *)((char *)(w) - offsetof(struct worker, member)))
+
+void wk_tell(struct worker *wk, const struct wire_msg *m)
+{
+	struct wire_msg out = *m;
+
+	out.version = WIRE_VERSION;
+	if (wk->ctl.fd >= 0)
+		hv_sock_send(wk->ctl.fd, &out, sizeof(out), NULL, 0);
+}
+
+static void reply(struct worker *wk, struct wire_msg *m, int rc, const struct hv_err *e)
+{
+	struct wire_msg out = { .type = rc ? WIRE_ERROR : WIRE_OK, .seq = m->seq, .dev = m->dev };
+
+	if (rc) {
+		out.error.code = -rc;
+		memcpy(out.error.text, e->text, sizeof(out.error.text) - 1);
+	}
+	wk_tell(wk, &out);
+}
+
+static void on_hello(struct worker *wk, struct wire_msg *m)
+{
+	struct wire_msg out = { .type = WIRE_HELLO, .seq = m->seq };
+	struct wk_dev *d;
+
+	TAILQ_FOREACH(d, &wk->devs, link)
+		if (out.hello.n < HVDRV_SLOTS)
+			out.hello.dev[out.hello.n++] = d->id;
+	wk_tell(wk, &out);
+}
+
+static int sync_target(struct wk_dev *d, struct hv_err *e)
+{
+	if (d->lim.read_only || !fdatasync(d->fd))
+		return 0;
+	return hv_err(e, errno, "the target's cache could not be written: %s", strerror(errno));
+}
+
+static void del_drained(struct wk_dev *d)
+{
+	struct worker *wk = d->wk;
+	struct wire_msg m = { .seq = d->drained_seq, .dev = d->id };
+	struct hv_err e = { 0 };
+	int rc = sync_target(d, &e);
+
+	wk_dev_remove(d);
+	reply(wk, &m, rc, &e);
+}
+
+static void quit_drained(struct wk_dev *d)
+{
+	struct worker *wk = d->wk;
+	struct hv_about a = wk->about;
+	struct hv_err e;
+
+	a.device = d->name;
+	if (sync_target(d, &e))
+		hv_log(HV_ERROR, &a, "%s", e.text);
+	wk_dev_remove(d);
+	if (TAILQ_EMPTY(&wk->devs))
+		wk->quit = true;
+}
+
+static void on_quit(struct worker *wk, struct wire_msg *m)
+{
+	struct wk_dev *d;
+
+	wk->quit_seq = m->seq;
+	if (TAILQ_EMPTY(&wk->devs))
+		wk->quit = true;
+	TAILQ_FOREACH(d, &wk->devs, link)
+		wk_dev_drain(d, m->seq, quit_drained);
+}
+
+static void on_stats(struct wk_dev *d, struct wire_msg *m)
+{
+	struct wire_msg out = { .type = WIRE_STATS, .seq = m->seq, .dev = m->dev, .stats = d->stats };
+
+	out.stats.inflight = wk_dev_inflight(d);
+	wk_tell(d->wk, &out);
+}
+
+static void on_device(struct worker *wk, struct wire_msg *m)
+{
+	struct wk_dev *d = wk_dev_find(wk, m->dev);
+	struct hv_err e = { 0 };
+
+	if (!d) {
+		reply(wk, m, hv_err(&e, ENOENT, "no device %u", m->dev), &e);
+		return;
+	}
+	switch (m->type) {
+	case WIRE_DEL:
+		wk_dev_drain(d, m->seq, del_drained);
+		break;
+	case WIRE_RESIZE:
+		d->lim.sectors = m->resize.sectors;
+		reply(wk, m, 0, NULL);
+		break;
+	default:
+		on_stats(d, m);
+		break;
+	}
+}
+
+static void on_add(struct worker *wk, struct wire_msg *m, int fds[HV_SOCK_FDS])
+{
+	struct hv_err e = { 0 };
+	int rc = wk_dev_add(wk, m->dev, &m->add, fds[0], &e);
+
+	if (!rc)
+		fds[0] = -1;		/* the device's now */
+	reply(wk, m, rc, &e);
+}
+
+static void on_message(struct worker *wk, struct wire_msg *m, int fds[HV_SOCK_FDS])
+{
+	struct hv_err e = { 0 };
+
+	if (m->version != WIRE_VERSION && m->type != WIRE_QUIT) {
+		reply(wk, m, hv_err(&e, EPROTO, "this worker speaks version %u", WIRE_VERSION), &e);
+		return;
+	}
+	switch (m->type) {
+	case WIRE_HELLO:
+		on_hello(wk, m);
+		break;
+	case WIRE_ADD:
+		on_add(wk, m, fds);
+		break;
+	case WIRE_QUIT:
+		on_quit(wk, m);
+		break;
+	case WIRE_DEL: case WIRE_RESIZE: case WIRE_STATS:
+		on_device(wk, m);
+		break;
+	default:
+		reply(wk, m, hv_err(&e, EINVAL, "unknown message %u", m->type), &e);
+		break;
+	}
+}
+
+static void hang_up(struct worker *wk)
+{
+	int fd = wk->ctl.fd;
+
+	wk->io->ops->unwatch(wk->io, &wk->ctl);
+	wk->ctl.fd = -1;
+	close(fd);
+}
+
+void wk_on_ctl(struct io_watch *w)
+{
+	struct worker *wk = WORKER_OF(w, ctl);
+	int fds[HV_SOCK_FDS] = { -1, -1, -1, -1 };
+	struct wire_msg m;
+	ssize_t n = hv_sock_recv(wk->ctl.fd, &m, sizeof(m), fds);
+
+	if (n == sizeof(m)) {
+		on_message(wk, &m, fds);
+	} else if (n != -EAGAIN) {
+		hv_log(HV_INFO, &wk->about, "hvdrvd has gone; the worker goes on");
+		hang_up(wk);
+	}
+	for (int i = 0; i < HV_SOCK_FDS; i++)
+		if (n > 0 && fds[i] >= 0)
+			close(fds[i]);
+}
+
+void wk_on_connect(struct io_watch *w)
+{
+	struct worker *wk = WORKER_OF(w, listener);
+	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (wk->ctl.fd >= 0)
+		hang_up(wk);		/* the newest hvdrvd counts */
+	wk->ctl.fd = fd;
+	wk->ctl.ready = wk_on_ctl;
+	wk->io->ops->watch(wk->io, &wk->ctl);
+}

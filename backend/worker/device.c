@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "worker/worker.h"
+
+static int queue_add(struct worker *wk, struct wk_dev *d, uint32_t i, const struct wire_add *a, struct hv_err *e)
+{
+	struct wk_queue *q = &d->queue[i];
+
+	q->dev = d;
+	q->ring_pages = a->ring_pages;
+	q->map = wk->guest.ops->map(wk->guest.arg, a->ring_ref[i], a->ring_pages);
+	if (!q->map)
+		return hv_err(e, errno, "the ring of queue %u cannot be mapped: %s", i, strerror(errno));
+	q->port = wk->guest.ops->bind(wk->guest.arg, a->port[i]);
+	if (q->port < 0)
+		return hv_err(e, -q->port, "event channel %u of the guest cannot be bound: %s", a->port[i], strerror(-q->port));
+	hv_blkring_init(&q->ring, d->layout, q->map, a->ring_pages);
+	q->pending = true;		/* a ring in use may hold requests already */
+	return 0;
+}
+
+int wk_dev_add(struct worker *wk, uint32_t id, const struct wire_add *a, int fd, struct hv_err *e)
+{
+	struct wk_dev *d;
+	int rc = 0;
+
+	if (a->num_queues > HVDRV_MAX_QUEUES || !a->num_queues || a->ring_pages > WIRE_RING_PAGES || !a->ring_pages)
+		return hv_err(e, EINVAL, "%u queues of %u pages", a->num_queues, a->ring_pages);
+	if (wk_dev_find(wk, id))
+		return hv_err(e, EEXIST, "device %u is served already", id);
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return hv_err(e, ENOMEM, "no memory");
+	d->wk = wk;
+	d->id = id;
+	memcpy(d->name, a->name, sizeof(d->name) - 1);
+	d->fd = -1;
+	d->lim = a->lim;
+	d->layout = &hv_blkif_xen;
+	for (uint32_t i = 0; i < HVDRV_MAX_QUEUES; i++)
+		d->queue[i].port = -1;
+	TAILQ_INSERT_TAIL(&wk->devs, d, link);
+	for (d->num_queues = 0; !rc && d->num_queues < a->num_queues; d->num_queues++)
+		rc = queue_add(wk, d, d->num_queues, a, e);
+	if (rc) {
+		wk_dev_remove(d);
+		return rc;
+	}
+	d->fd = fd;
+	d->stats.queues = d->num_queues;
+	return 0;
+}
+
+struct wk_dev *wk_dev_find(struct worker *wk, uint32_t id)
+{
+	struct wk_dev *d;
+
+	TAILQ_FOREACH(d, &wk->devs, link)
+		if (d->id == id)
+			return d;
+	return NULL;
+}
+
+unsigned int wk_dev_inflight(const struct wk_dev *d)
+{
+	unsigned int n = 0;
+
+	for (uint32_t i = 0; i < d->num_queues; i++)
+		n += d->queue[i].inflight;
+	return n;
+}
+
+void wk_dev_remove(struct wk_dev *d)
+{
+	const struct guest *g = &d->wk->guest;
+
+	for (uint32_t i = 0; i < HVDRV_MAX_QUEUES; i++) {
+		struct wk_queue *q = &d->queue[i];
+
+		if (q->port >= 0)
+			g->ops->unbind(g->arg, q->port);
+		if (q->map)
+			g->ops->unmap(g->arg, q->map, q->ring_pages);
+	}
+	if (d->fd >= 0)
+		close(d->fd);
+	TAILQ_REMOVE(&d->wk->devs, d, link);
+	free(d);
+}
+
+void wk_dev_drain(struct wk_dev *d, uint32_t seq, void (*drained)(struct wk_dev *d))
+{
+	d->stopping = true;
+	d->drained = drained;
+	d->drained_seq = seq;
+}
+
+void wk_dev_check_drained(struct wk_dev *d)
+{
+	void (*fn)(struct wk_dev *d) = d->drained;
+
+	if (!fn || wk_dev_inflight(d))
+		return;
+	d->drained = NULL;
+	fn(d);
+}
+
+void wk_dev_fail(struct wk_dev *d, enum hv_reject why)
+{
+	struct wire_msg m = { .type = WIRE_EV_FAILED, .dev = d->id };
+
+	if (d->failed)
+		return;
+	d->failed = true;
+	d->stats.rejects[why]++;
+	m.error.reject = why;
+	wk_tell(d->wk, &m);
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guest through the kernel's gntdev and evtchn devices (xen/sys/gntdev.h, xen/sys/evtchn.h). Not through
+ * Xen's libraries: they open the devices themselves, and a worker opens nothing.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "worker/guest.h"
+#include <xen/xen.h>
+#include <xen/grant_table.h>
+#include <xen/sys/evtchn.h>
+#include <xen/sys/gntdev.h>
+
+#define COPY_BATCH 256
+
+struct xen_guest {
+	int gntdev, evtchn;
+	uint32_t domid;
+	struct ioctl_gntdev_grant_copy_segment seg[COPY_BATCH];
+};
+
+static void *xen_map(void *arg, const uint32_t *refs, unsigned int n)
+{
+	struct xen_guest *g = arg;
+	size_t size = sizeof(struct ioctl_gntdev_map_grant_ref) + n * sizeof(struct ioctl_gntdev_grant_ref);
+	struct ioctl_gntdev_map_grant_ref *m = calloc(1, size);
+	struct ioctl_gntdev_unmap_grant_ref u = { .count = n };
+	void *va = NULL;
+
+	if (!m)
+		return NULL;
+	m->count = n;
+	for (unsigned int i = 0; i < n; i++)
+		m->refs[i] = (struct ioctl_gntdev_grant_ref){ g->domid, refs[i] };
+	if (!ioctl(g->gntdev, IOCTL_GNTDEV_MAP_GRANT_REF, m)) {
+		va = mmap(NULL, n * 4096ul, PROT_READ | PROT_WRITE, MAP_SHARED, g->gntdev, m->index);
+		if (va == MAP_FAILED) {
+			int err = errno;
+
+			u.index = m->index;
+			ioctl(g->gntdev, IOCTL_GNTDEV_UNMAP_GRANT_REF, &u);
+			errno = err;
+			va = NULL;
+		}
+	}
+	free(m);
+	return va;
+}
+
+static void xen_unmap(void *arg, void *va, unsigned int n)
+{
+	struct xen_guest *g = arg;
+	struct ioctl_gntdev_get_offset_for_vaddr o = { .vaddr = (uintptr_t)va };
+	struct ioctl_gntdev_unmap_grant_ref u = { .count = n };
+
+	if (!ioctl(g->gntdev, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &o))
+		u.index = o.offset;
+	munmap(va, n * 4096ul);
+	ioctl(g->gntdev, IOCTL_GNTDEV_UNMAP_GRANT_REF, &u);
+}
+
+static void fill(struct ioctl_gntdev_grant_copy_segment *s, const struct guest_copy *c, uint32_t domid)
+{
+	memset(s, 0, sizeof(*s));
+	s->len = c->len;
+	if (c->to_guest) {
+		s->flags = GNTCOPY_dest_gref;
+		s->source.virt = c->local;
+		s->dest.foreign.ref = c->ref;
+		s->dest.foreign.offset = c->off;
+		s->dest.foreign.domid = domid;
+	} else {
+		s->flags = GNTCOPY_source_gref;
+		s->dest.virt = c->local;
+		s->source.foreign.ref = c->ref;
+		s->source.foreign.offset = c->off;
+		s->source.foreign.domid = domid;
+	}
+}
+
+static int xen_copy(void *arg, struct guest_copy *c, unsigned int n)
+{
+	struct xen_guest *g = arg;
+
+	while (n) {
+		struct ioctl_gntdev_grant_copy call = { .count = n < COPY_BATCH ? n : COPY_BATCH, .segments = g->seg };
+
+		for (unsigned int i = 0; i < call.count; i++)
+			fill(&g->seg[i], &c[i], g->domid);
+		if (ioctl(g->gntdev, IOCTL_GNTDEV_GRANT_COPY, &call))
+			return -errno;
+		for (unsigned int i = 0; i < call.count; i++)
+			c[i].status = g->seg[i].status;
+		c += call.count;
+		n -= call.count;
+	}
+	return 0;
+}
+
+static int xen_bind(void *arg, uint32_t remote_port)
+{
+	struct xen_guest *g = arg;
+	struct ioctl_evtchn_bind_interdomain b = { .remote_domain = g->domid, .remote_port = remote_port };
+	int port = ioctl(g->evtchn, IOCTL_EVTCHN_BIND_INTERDOMAIN, &b);
+
+	return port < 0 ? -errno : port;
+}
+
+static void xen_unbind(void *arg, uint32_t port)
+{
+	struct ioctl_evtchn_unbind u = { .port = port };
+
+	ioctl(((struct xen_guest *)arg)->evtchn, IOCTL_EVTCHN_UNBIND, &u);
+}
+
+static void xen_notify(void *arg, uint32_t port)
+{
+	struct ioctl_evtchn_notify n = { .port = port };
+
+	ioctl(((struct xen_guest *)arg)->evtchn, IOCTL_EVTCHN_NOTIFY, &n);
+}
+
+static int xen_fd(void *arg)
+{
+	return ((struct xen_guest *)arg)->evtchn;
+}
+
+static int xen_events(void *arg, uint32_t *ports, int max)
+{
+	int fd = ((struct xen_guest *)arg)->evtchn;
+	ssize_t n = read(fd, ports, max * sizeof(*ports));
+
+	if (n <= 0)
+		return 0;
+	/* written back: unmasked. Whoever sends one from here on wakes us again. */
+	if (write(fd, ports, n) != n)
+		return 0;
+	return n / sizeof(*ports);
+}
+
+static const struct guest_ops xen_guest_ops = {
+	.map = xen_map, .unmap = xen_unmap, .copy = xen_copy, .bind = xen_bind, .unbind = xen_unbind,
+	.notify = xen_notify, .fd = xen_fd, .events = xen_events,
+};
+
+int guest_xen_init(struct guest *g, int gntdev, int evtchn, uint32_t domid)
+{
+	struct ioctl_evtchn_restrict_domid r = { .domid = domid };
+	struct xen_guest *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return -ENOMEM;
+	*x = (struct xen_guest){ .gntdev = gntdev, .evtchn = evtchn, .domid = domid };
+	if (ioctl(evtchn, IOCTL_EVTCHN_RESTRICT_DOMID, &r)) {	/* events of this guest only, for good */
+		int err = errno;
+
+		free(x);
+		return -err;
+	}
+	g->ops = &xen_guest_ops;
+	g->arg = x;
+	return 0;
+}

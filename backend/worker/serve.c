@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The way of a request through the worker:
+ *
+ *   take     copy the ring's entry, check the copy                 (ring/blkif.c)
+ *   fetch    write: grant copy from the guest into our buffer      (one batch for all that was taken)
+ *   begin    host I/O on the target                                (host-io/)
+ *   deliver  read: grant copy to the guest                         (one batch for all that ended)
+ *   answer   response into the ring, one event per queue and batch
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "worker/worker.h"
+
+static int latency_bucket(int64_t ns)
+{
+	int b = ns > 0 ? 63 - __builtin_clzll(ns) : 0;
+
+	return b < WIRE_HIST ? b : WIRE_HIST - 1;
+}
+
+static enum hvdrv_status status_of(int err)
+{
+	switch (-err) {
+	case 0: return HVDRV_ST_OK;
+	case ENOSPC: case EDQUOT: return HVDRV_ST_NOSPC;
+	case EOPNOTSUPP: return HVDRV_ST_UNSUPPORTED;
+	default: return HVDRV_ST_IOERR;
+	}
+}
+
+static void put_req(struct worker *wk, struct wk_req *rq)
+{
+	SLIST_INSERT_HEAD(&wk->free_reqs, rq, free);
+}
+
+/* ---- deliver and answer ---- */
+
+static void log_io_error(struct wk_dev *d, const struct wk_req *rq)
+{
+	static const char *const names[] = { "read", "write", "flush", "discard", "write-zeroes" };
+	struct hv_about a = d->wk->about;
+
+	a.device = d->name;
+	hv_log_guest(&d->rate, HV_WARN, &a, "%s of %llu sectors at %llu failed: %s", names[rq->r.op],
+		     (unsigned long long)rq->r.sectors, (unsigned long long)rq->r.sector, strerror(-rq->error));
+}
+
+static void tell_first_read(struct wk_dev *d)
+{
+	struct wire_msg m = { .type = WIRE_EV_FIRST_READ, .dev = d->id };
+
+	d->read_answered = true;
+	wk_tell(d->wk, &m);
+}
+
+static void answer(struct worker *wk, struct wk_req *rq)
+{
+	struct wk_dev *d = rq->q->dev;
+
+	hv_blkring_answer(&rq->q->ring, rq->r.id, rq->r.opcode, status_of(rq->error));
+	d->stats.requests[rq->r.op]++;
+	if (rq->error)
+		d->stats.errors++;
+	else if (rq->r.op != HVDRV_OP_FLUSH)
+		d->stats.bytes[rq->r.op] += rq->r.sectors * HVDRV_SECTOR;
+	d->stats.latency[latency_bucket(hv_now_ns() - rq->taken_ns)]++;
+	rq->q->inflight--;
+	put_req(wk, rq);
+}
+
+static unsigned int add_copies(struct worker *wk, unsigned int n, const struct wk_req *rq)
+{
+	uint8_t *local = rq->op.buf;
+
+	for (unsigned int i = 0; i < rq->r.nseg; i++) {
+		const struct hv_blk_seg *s = &rq->r.seg[i];
+
+		wk->copy[n++] = (struct guest_copy){
+			.local = local, .ref = s->gref, .off = s->off, .len = s->len, .to_guest = rq->r.op == HVDRV_OP_READ,
+		};
+		local += s->len;
+	}
+	return n;
+}
+
+/* Did all pages of this request copy? Those that did not are the guest's fault: it ended or never made the grant. */
+static unsigned int check_copies(struct worker *wk, unsigned int n, struct wk_req *rq)
+{
+	bool bad = false;
+
+	for (unsigned int i = 0; i < rq->r.nseg; i++)
+		bad |= wk->copy[n++].status != 0;
+	if (bad) {
+		rq->error = -EFAULT;
+		rq->q->dev->stats.rejects[HV_REJ_DATA_PAGE]++;
+	}
+	return n;
+}
+
+/* Copies the data of all requests in the list; rq->error says which failed. */
+static void copy_batch(struct worker *wk, struct wk_req_list *list)
+{
+	unsigned int n = 0, done = 0;
+	struct wk_req *rq;
+	int rc;
+
+	STAILQ_FOREACH(rq, list, list)
+		n = add_copies(wk, n, rq);
+	if (!n)
+		return;
+	rc = wk->guest.ops->copy(wk->guest.arg, wk->copy, n);
+	STAILQ_FIRST(list)->q->dev->stats.copies++;
+	STAILQ_FOREACH(rq, list, list) {
+		done = check_copies(wk, done, rq);
+		if (rc)
+			rq->error = rc;
+	}
+}
+
+static void push_answers(struct worker *wk, struct wk_queue *q)
+{
+	struct wk_dev *d = q->dev;
+
+	if (hv_blkring_push(&q->ring)) {
+		wk->guest.ops->notify(wk->guest.arg, q->port);
+		d->stats.events_out++;
+	}
+}
+
+static bool answer_done(struct worker *wk)
+{
+	struct wk_req_list all = STAILQ_HEAD_INITIALIZER(all), reads = STAILQ_HEAD_INITIALIZER(reads);
+	struct wk_req *rq, *next;
+	struct wk_dev *d;
+
+	STAILQ_CONCAT(&all, &wk->done);
+	if (STAILQ_EMPTY(&all))
+		return false;
+	STAILQ_FOREACH_SAFE(rq, &all, list, next) {
+		if (rq->r.op != HVDRV_OP_READ || rq->error)
+			continue;
+		STAILQ_REMOVE(&all, rq, wk_req, list);
+		STAILQ_INSERT_TAIL(&reads, rq, list);
+	}
+	copy_batch(wk, &reads);
+	STAILQ_CONCAT(&all, &reads);
+	while ((rq = STAILQ_FIRST(&all))) {
+		STAILQ_REMOVE_HEAD(&all, list);
+		d = rq->q->dev;
+		if (rq->error)
+			log_io_error(d, rq);
+		rq->q->pending = true;		/* a request object is free again: the ring may have waited for it */
+		answer(wk, rq);
+		if (rq->r.op == HVDRV_OP_READ && !d->read_answered)
+			tell_first_read(d);
+	}
+	TAILQ_FOREACH(d, &wk->devs, link)
+		for (uint32_t i = 0; i < d->num_queues; i++)
+			push_answers(wk, &d->queue[i]);
+	return true;
+}
+
+/* ---- take and begin ---- */
+
+static void on_io_done(struct io_op *op, int res)
+{
+	struct wk_req *rq = (struct wk_req *)op;
+
+	rq->error = res;
+	STAILQ_INSERT_TAIL(&rq->q->dev->wk->done, rq, list);
+}
+
+static void begin(struct worker *wk, struct wk_req *rq)
+{
+	static const enum io_kind kind[] = { IO_READ, IO_WRITE, IO_FLUSH, IO_DISCARD, IO_ZERO };
+
+	rq->op.kind = kind[rq->r.op];
+	rq->op.fd = rq->q->dev->fd;
+	rq->op.fua = rq->r.fua;
+	rq->op.off = rq->r.sector * HVDRV_SECTOR;
+	rq->op.len = rq->r.sectors * HVDRV_SECTOR;
+	rq->op.done = on_io_done;
+	wk->io->ops->queue(wk->io, &rq->op);
+}
+
+/* The page of segments of an indirect request, as much of it as there are segments. */
+static enum hv_reject fetch_segments(struct worker *wk, struct wk_req *rq, uint32_t ref)
+{
+	struct wk_dev *d = rq->q->dev;
+	struct guest_copy c = { .local = rq->buf, .ref = ref, .len = rq->r.nseg * d->layout->seg_stride };
+
+	d->stats.copies++;
+	if (wk->guest.ops->copy(wk->guest.arg, &c, 1) || c.status)
+		return HV_REJ_INDIRECT_PAGE;
+	return hv_blkif_segments(d->layout, &d->lim, rq->buf, &rq->r);
+}
+
+static void reject(struct wk_req *rq, enum hv_reject why)
+{
+	struct wk_dev *d = rq->q->dev;
+	struct hv_about a = d->wk->about;
+
+	a.device = d->name;
+	d->stats.rejects[why]++;
+	d->stats.errors++;
+	hv_log_guest(&d->rate, HV_WARN, &a, "request refused: %s (opcode %u)", hv_reject_name(why), rq->r.opcode);
+	hv_blkring_answer(&rq->q->ring, rq->r.id, rq->r.opcode,
+			  why == HV_REJ_OPCODE ? HVDRV_ST_UNSUPPORTED : HVDRV_ST_IOERR);
+}
+
+/* One entry of the ring into rq. 1: to be begun; 0: none; -1: refused and answered, or the ring is broken. */
+static int take(struct worker *wk, struct wk_queue *q, struct wk_req *rq)
+{
+	uint8_t entry[HV_BLKIF_ENTRY_MAX];
+	struct wk_dev *d = q->dev;
+	enum hv_reject why;
+	uint32_t indirect;
+	int got = hv_blkring_take(&q->ring, entry);
+
+	if (got <= 0) {
+		if (got < 0)
+			wk_dev_fail(d, HV_REJ_RING);
+		return 0;
+	}
+	rq->q = q;
+	rq->error = 0;
+	why = hv_blkif_parse(d->layout, &d->lim, entry, &rq->r, &indirect);
+	if (!why && indirect)
+		why = fetch_segments(wk, rq, indirect);
+	if (why) {
+		reject(rq, why);
+		return -1;
+	}
+	rq->taken_ns = hv_now_ns();
+	/* keep the offset in the page: whole pages of the guest stay whole pages here */
+	rq->op.buf = rq->buf + (rq->r.nseg ? rq->r.seg[0].off : 0);
+	q->inflight++;
+	return 1;
+}
+
+static void take_queue(struct worker *wk, struct wk_queue *q, struct wk_req_list *taken)
+{
+	struct wk_req *rq;
+	int got = 1;
+
+	q->pending = false;
+	while (got && !q->dev->stopping && !q->dev->failed) {
+		rq = SLIST_FIRST(&wk->free_reqs);
+		if (!rq) {
+			q->pending = true;	/* looked at again when one is free */
+			return;
+		}
+		got = take(wk, q, rq);
+		if (got > 0) {
+			SLIST_REMOVE_HEAD(&wk->free_reqs, free);
+			STAILQ_INSERT_TAIL(taken, rq, list);
+		} else if (!got && !q->dev->failed && hv_blkring_arm(&q->ring)) {
+			got = 1;		/* one came before the guest was asked for an event */
+		}
+	}
+}
+
+static bool begin_taken(struct worker *wk, struct wk_req_list *taken)
+{
+	struct wk_req_list writes = STAILQ_HEAD_INITIALIZER(writes);
+	struct wk_req *rq, *next;
+	bool any = !STAILQ_EMPTY(taken);
+
+	STAILQ_FOREACH_SAFE(rq, taken, list, next) {
+		if (rq->r.op != HVDRV_OP_WRITE)
+			continue;
+		STAILQ_REMOVE(taken, rq, wk_req, list);
+		STAILQ_INSERT_TAIL(&writes, rq, list);
+	}
+	copy_batch(wk, &writes);
+	STAILQ_CONCAT(taken, &writes);
+	while ((rq = STAILQ_FIRST(taken))) {
+		STAILQ_REMOVE_HEAD(taken, list);
+		if (rq->error)
+			STAILQ_INSERT_TAIL(&wk->done, rq, list);
+		else
+			begin(wk, rq);
+	}
+	return any;
+}
+
+static bool take_all(struct worker *wk)
+{
+	struct wk_req_list taken = STAILQ_HEAD_INITIALIZER(taken);
+	struct wk_dev *d;
+
+	TAILQ_FOREACH(d, &wk->devs, link) {
+		for (uint32_t i = 0; i < d->num_queues; i++) {
+			struct wk_queue *q = &d->queue[i];
+
+			if (!q->pending || d->failed)
+				continue;
+			take_queue(wk, q, &taken);
+			push_answers(wk, q);	/* of those refused */
+		}
+	}
+	/* the device looked at first has the first pick of the buffers: another one next time */
+	d = TAILQ_FIRST(&wk->devs);
+	if (d && TAILQ_NEXT(d, link)) {
+		TAILQ_REMOVE(&wk->devs, d, link);
+		TAILQ_INSERT_TAIL(&wk->devs, d, link);
+	}
+	return begin_taken(wk, &taken);
+}
+
+bool wk_serve(struct worker *wk)
+{
+	struct wk_dev *d, *next;
+	bool any = answer_done(wk);
+
+	any |= take_all(wk);
+	TAILQ_FOREACH_SAFE(d, &wk->devs, link, next)
+		wk_dev_check_drained(d);
+	return any;
+}
+
+void wk_on_events(struct io_watch *w)
+{
+	struct worker *wk = (struct worker *)((char *)w - offsetof(struct worker, events));
+	uint32_t ports[64];
+	int n = wk->guest.ops->events(wk->guest.arg, ports, 64);
+	struct wk_dev *d;
+
+	TAILQ_FOREACH(d, &wk->devs, link) {
+		for (uint32_t i = 0; i < d->num_queues; i++) {
+			for (int k = 0; k < n; k++) {
+				if ((int)ports[k] != d->queue[i].port)
+					continue;
+				d->queue[i].pending = true;
+				d->stats.events_in++;
+			}
+		}
+	}
+}
+
+int wk_serve_init(struct worker *wk)
+{
+	uint8_t *mem = mmap(NULL, (size_t)WK_REQS * WK_BUF, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	wk->reqs = calloc(WK_REQS, sizeof(*wk->reqs));
+	if (mem == MAP_FAILED || !wk->reqs)
+		return -ENOMEM;
+	TAILQ_INIT(&wk->devs);
+	SLIST_INIT(&wk->free_reqs);
+	STAILQ_INIT(&wk->done);
+	for (int i = WK_REQS - 1; i >= 0; i--) {
+		wk->reqs[i].buf = mem + (size_t)i * WK_BUF;
+		put_req(wk, &wk->reqs[i]);
+	}
+	return 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * libhvdrv: devices of Xen guests whose drivers the host places, from a program in dom0. libhvdrv(3).
+ *
+ * The library talks to xenstore, where a device's keys are the contract (hvdrv-xenstore(7)), and to hvdrvd's
+ * control socket for counters. It needs root in dom0. It never prints, exits, forks, or touches signals; calls that
+ * wait return early with -EINTR when a signal handler without SA_RESTART has run.
+ *
+ * Threads: a handle belongs to one thread at a time. Fork: do not use a handle in the child.
+ * Errors: calls return 0 or a negative errno value; hvdrv_error() then has one line: what, why, what to do.
+ */
+#ifndef HVDRV_H
+#define HVDRV_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct hvdrv;
+
+/*
+ * Opens xenstore. *h is set even on failure, so that hvdrv_error(*h) tells why, except for -ENOMEM; close it in
+ * any case. -ENODEV: not a Xen dom0; -EPERM: not root; -ENOTCONN: xenstored does not answer.
+ */
+int hvdrv_open(struct hvdrv **h);
+void hvdrv_close(struct hvdrv *h);		/* NULL is allowed */
+
+/* The text of the last call that failed on h; valid until the next call. Never NULL. */
+const char *hvdrv_error(const struct hvdrv *h);
+
+/* Is a hvdrvd there? 0; -ECONNREFUSED: none runs. */
+int hvdrv_ping(struct hvdrv *h);
+
+#define HVDRV_PERSIST 1u	/* attach: record it, so that it comes with the guest from now on; detach: forget it */
+#define HVDRV_FORCE 2u		/* detach: also when it is in use; the guest's requests in flight end with an error */
+
+/*
+ * Attaches a device to a running guest and waits until its disk has answered a read.
+ *
+ * domain: name or number. name: up to 31 letters, digits and . _ -. params: "class=block,backend=/PATH" and, after
+ * commas, mode=virtual, ro, shared, size=N[kMGT] (makes a sparse file where none is), format=raw, place=grant|foreign.
+ * timeout: seconds, 1 to 3600. disk: gets the disk's name in the guest, as the guest says ("hvda"), up to 32 bytes.
+ *
+ * 0; on error nothing has changed. -ESRCH no such domain; -EINVAL params; -EEXIST the name is taken; -EBUSY the
+ * backend is in use; -ENOSPC the guest has no free slot; -EDQUOT xenstore's quota; -ECONNREFUSED no hvdrvd;
+ * -ETIMEDOUT the guest did not answer (its extension is not there, or hangs); -EIO hvdrvd or the guest refused.
+ */
+int hvdrv_attach(struct hvdrv *h, const char *domain, const char *name, const char *params, unsigned int timeout,
+		 unsigned int flags, char disk[32]);
+
+/*
+ * Detaches: the guest's disk is taken down, its data is on the backend's stable storage, everything is released.
+ * -EBUSY: it is open in the guest and goes on; -ENOENT no such device; -ETIMEDOUT the guest does not react (it may
+ * still detach later); -ESRCH; -ECONNREFUSED.
+ */
+int hvdrv_detach(struct hvdrv *h, const char *domain, const char *name, unsigned int timeout, unsigned int flags);
+
+/* The backend has grown: tells the guest. *bytes: the new size. -EIO: it has become smaller, or cannot be read. */
+int hvdrv_resize(struct hvdrv *h, const char *domain, const char *name, unsigned int timeout, uint64_t *bytes);
+
+/*
+ * Devices of one guest, or of all (domain NULL), as JSON: an array of objects with the members domain, domid, name,
+ * id, class, mode, path, backend, read_only, shared, size_bytes, disk, state, error. *json is malloc'ed, the
+ * caller frees it. Needs no hvdrvd. -ESRCH.
+ */
+int hvdrv_list(struct hvdrv *h, const char *domain, char **json);
+
+/* As hvdrv_list(), for one guest, with what hvdrvd and the guest's worker count; name NULL: all its devices. */
+int hvdrv_show(struct hvdrv *h, const char *domain, const char *name, char **json);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

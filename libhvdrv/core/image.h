@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-only */
+/*
+ * A driver image: the flat, signed file that is placed in a slot. hvdrv-image(5).
+ *
+ *   header, 512 bytes, little endian     what it is for, where its entries are
+ *   payload, code then constants         byte 0 goes to the slot's byte 0
+ *
+ * The signature (Ed25519) covers the header, with the signature field zero, and
+ * through its hash the payload. The id (BLAKE2b-256) covers what the image does:
+ * header without key, signature and time, and payload. Same input, same id.
+ */
+#ifndef HV_CORE_IMAGE_H
+#define HV_CORE_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <hvdrv/abi.h>
+#include "util/err.h"
+
+#define HV_IMAGE_MAGIC "HVDRVIMG"
+#define HV_IMAGE_FORMAT 1u
+#define HV_IMAGE_SUFFIX ".hvi"
+#define HV_KEY_BYTES 32		/* Ed25519 public key */
+
+struct hv_image_header {
+	char magic[8];
+	uint32_t format;
+	uint32_t header_size;
+	uint32_t code_size;		/* bytes of instructions */
+	uint32_t payload_size;		/* code, padding, constants; at most a slot */
+	uint32_t abi;			/* of the contract that the code follows */
+	uint32_t version;		/* of the device description */
+	uint32_t queue_fixed_pages;
+	uint32_t queue_pages_per_tag;
+	uint32_t entry[8];		/* offsets; HVDRV_ENTRIES of them are used */
+	uint64_t created;		/* seconds since 1970 */
+	char device[32], class[16], mode[16];
+	char os[16], os_arch[16], os_abi[32];
+	char release_min[32], release_max[32];
+	char generator[32];
+	uint8_t payload_hash[32];	/* BLAKE2b-256 */
+	uint8_t key[HV_KEY_BYTES];	/* who signed */
+	uint8_t signature[64];
+	uint8_t reserved[80];
+};
+
+struct hv_image {
+	struct hv_image_header h;
+	uint8_t *payload;
+};
+
+/* What the guest reports of itself: never trusted, only compared. */
+struct hv_os {
+	char type[16], arch[16], abi[32], release[64];
+};
+
+/* Keys whose signatures are accepted. */
+struct hv_key {
+	char name[64];
+	uint8_t pub[HV_KEY_BYTES];
+};
+struct hv_keyring {
+	size_t n;
+	struct hv_key *key;
+};
+
+/* Parses a copy of buf. 0; -EINVAL damaged; -ENOTSUP a newer format; -ENOMEM. On success hv_image_free() it. */
+int hv_image_parse(const void *buf, size_t len, struct hv_image *img, struct hv_err *e);
+int hv_image_load(const char *path, struct hv_image *img, struct hv_err *e);
+void hv_image_free(struct hv_image *img);
+
+/* The file's bytes, of hv_image_size(); into a buffer of the caller. */
+size_t hv_image_size(const struct hv_image *img);
+void hv_image_write(const struct hv_image *img, void *buf);
+
+void hv_image_seal(struct hv_image *img);	/* sets payload_hash */
+void hv_image_id(const struct hv_image *img, char id[65]);
+
+/* Signs with an Ed25519 secret key of 64 bytes. */
+void hv_image_sign(struct hv_image *img, const uint8_t secret[64]);
+
+/* Signed by a key of the ring, and whole? Returns the key's index, or -EPERM (unsigned, unknown key, wrong signature). */
+int hv_image_verify(const struct hv_image *img, const struct hv_keyring *ring, struct hv_err *e);
+
+/* Is it for this guest, class and mode? 0, or -ENOEXEC with the first thing that differs. */
+int hv_image_fits(const struct hv_image *img, const struct hv_os *os, const char *class, const char *mode,
+		  struct hv_err *e);
+
+/* "6.1.0-56-amd64" within "6.1".."6.1"? Compares as many numbers as the bound has. */
+bool hv_release_in(const char *release, const char *min, const char *max);
+
+/* Every file of DIR that ends in .pub. A missing folder is an empty ring. 0 or -errno with the file that is wrong. */
+int hv_keyring_load(const char *dir, struct hv_keyring *ring, struct hv_err *e);
+void hv_keyring_free(struct hv_keyring *ring);
+
+HVDRV_ASSERT(sizeof(struct hv_image_header) == 512, image_header);
+
+#endif

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: LGPL-2.1-only
+hvincludedir = $(includedir)/hvdrv
+hvinclude_HEADERS = include/hvdrv/abi.h include/hvdrv/hvdrv.h
+pkgconfig_DATA += data/hvdrv.pc
+
+# core, ring, util: pure logic; host.h is all they know of a hypervisor
+noinst_LTLIBRARIES += libcore.la libhost_store.la libhost_xen.la
+libcore_la_SOURCES = \
+	libhvdrv/util/err.c libhvdrv/util/err.h libhvdrv/util/file.c libhvdrv/util/file.h \
+	libhvdrv/util/str.c libhvdrv/util/str.h libhvdrv/util/table.c libhvdrv/util/table.h libhvdrv/util/exit.h \
+	libhvdrv/util/log.c libhvdrv/util/log.h libhvdrv/util/sock.c libhvdrv/util/sock.h libhvdrv/util/list.h \
+	libhvdrv/util/notify.c libhvdrv/util/notify.h \
+	libhvdrv/core/params.c libhvdrv/core/params.h libhvdrv/core/keys.c libhvdrv/core/keys.h \
+	libhvdrv/core/record.c libhvdrv/core/record.h libhvdrv/host/host.c libhvdrv/host/host.h
+libcore_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+libcore_la_LIBADD = $(JSON_LIBS)
+
+# images and placing: hvdrvd and hvdrv-repo only
+noinst_LTLIBRARIES += libplace.la
+libplace_la_SOURCES = \
+	libhvdrv/core/image.c libhvdrv/core/image.h libhvdrv/core/keyring.c libhvdrv/core/check.c libhvdrv/core/check.h \
+	libhvdrv/core/store.c libhvdrv/core/store.h libhvdrv/core/place.c libhvdrv/core/place.h \
+	libhvdrv/ring/desc.c libhvdrv/ring/desc.h libhvdrv/ring/blkif.c libhvdrv/ring/blkif.h
+libplace_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(ZYDIS_CFLAGS)
+libplace_la_LIBADD = libcore.la $(SODIUM_LIBS) $(ZYDIS_LIBS)
+
+libhost_store_la_SOURCES = libhvdrv/host/xen/store.c libhvdrv/host/xen/store.h
+libhost_store_la_CFLAGS = $(AM_CFLAGS) $(XEN_CFLAGS)
+libhost_store_la_LIBADD = $(XENSTORE_LIBS)
+libhost_xen_la_SOURCES = libhvdrv/host/xen/xen.c
+libhost_xen_la_CFLAGS = $(AM_CFLAGS) $(XEN_CFLAGS) $(XENCTRL_CFLAGS)
+libhost_xen_la_LIBADD = libhost_store.la $(XEN_LIBS) $(XENCTRL_LIBS)
+
+lib_LTLIBRARIES += libhvdrv.la
+libhvdrv_la_SOURCES = libhvdrv/api/api.c
+libhvdrv_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+libhvdrv_la_LIBADD = libcore.la libhost_store.la $(JSON_LIBS) $(XENSTORE_LIBS)
+libhvdrv_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -Wl,--version-script=$(srcdir)/libhvdrv/api/hvdrv.map $(NO_UNDEFINED)
+EXTRA_libhvdrv_la_DEPENDENCIES = libhvdrv/api/hvdrv.map
+EXTRA_DIST += libhvdrv/api/hvdrv.map

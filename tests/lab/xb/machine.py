@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run: QEMU with Xen, dom0 and what the caller asked for; the scenario's output and status come out."""
+import gzip
+import os
+import pathlib
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from . import debs, images, rootfs
+from .base import SRC, BenchError, cache_dir, run, say
+
+GUEST_OVERHEAD = 24          # MiB of Xen's per guest: page tables, grant and maptrack frames
+XEN_OVERHEAD = 160
+BOOT_LIMIT = {"mini": 180, "debian": 420}
+DOM0_MEM = {"mini": 640, "debian": 1536}
+
+
+def build_dir():
+    d = pathlib.Path(os.environ.get("HVDRV_BUILD", SRC))
+    if not (d / "config.status").exists():
+        raise BenchError("install", f"{d} is not configured: ./bootstrap && ./configure && make, or set HVDRV_BUILD")
+    return d
+
+
+def install_build(into):
+    """`make install` of this build for dom0, with the shared libraries that its programs need; and the guest's part."""
+    b = build_dir()
+    run("install", ["make", "-s", "-C", b, "install", f"DESTDIR={into}"])
+    shutil.rmtree(into / "usr/include", ignore_errors=True)
+    prepare_repository(into)
+    progs = [f for f in into.rglob("*") if f.is_file() and not f.is_symlink() and f.read_bytes()[:4] == b"\x7fELF"]
+    rootfs.copy_libs(into, progs, debs.xen_tree() / "tree")
+    return b
+
+
+def prepare_repository(into):
+    """Dom0 has no compiler: its driver images are made here, as on an admin's build machine; the secret key stays."""
+    repo = [into / "usr/bin/hvdrv-repo", "--repo", into / "var/lib/hvdrv/repo", "--keys", into / "etc/hvdrv/keys",
+            "--data", into / "usr/share/hvdrv"]
+    run("repository", [*repo, "keygen", "lab"])
+    for dev in sorted((into / "usr/share/hvdrv/devices").glob("*.conf")):
+        run("repository", [*repo, "generate", "--key", "lab", "--device", dev.stem, "--os", "linux-6.1-x86_64"])
+    shutil.rmtree(into / "etc/hvdrv/keys/private")
+
+
+class Port:
+    """A virtio-serial port: QEMU listens, we connect; bytes go to sink as they come."""
+
+    def __init__(self, path, sink=None):
+        self.path, self.sink, self.sock = path, sink, None
+
+    def arg(self, n, name):
+        return ["-chardev", f"socket,id=c{n},path={self.path},server=on,wait=off",
+                "-device", f"virtserialport,bus=vs.0,nr={n},chardev=c{n},name={name}"]
+
+    def connect(self, proc):
+        end = time.monotonic() + 20
+        while time.monotonic() < end and proc.poll() is None:
+            try:
+                self.sock = socket.socket(socket.AF_UNIX)
+                self.sock.connect(str(self.path))
+                break
+            except OSError:
+                time.sleep(0.02)
+        else:
+            raise BenchError("qemu", "it ended before its ports were there")
+        if self.sink:
+            self.thread = threading.Thread(target=self._copy, daemon=True)
+            self.thread.start()
+
+    def _copy(self):
+        while True:
+            try:
+                b = self.sock.recv(65536)
+            except OSError:
+                return
+            if not b:
+                return
+            try:
+                self.sink.write(b)
+                self.sink.flush()
+            except OSError:
+                return
+
+
+class Machine:
+    def __init__(self, opts):
+        self.o = opts
+        self.run = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=cache_dir()))
+        self.bench = self.run / "bench"
+        self.keep = self.bench / "keep"
+        (self.keep / "consoles").mkdir(parents=True)
+        self.serial = self.keep / "serial.log"
+        self.status = None
+
+    # --- what dom0 is given -------------------------------------------------
+    def prepare(self):
+        o = self.o
+        self.xen = debs.xen_tree()
+        self.qemu = ["qemu-system-x86_64"]
+        self.cpu = "EPYC,-smap,-monitor"
+        if o.nvme:
+            q = debs.backports_qemu() / "tree"
+            self.qemu = [str(q / "usr/bin/qemu-system-x86_64"), "-L", str(q / "usr/share/qemu"),
+                         "-L", str(q / "usr/share/seabios")]
+        elif not shutil.which(self.qemu[0]):
+            raise BenchError("qemu", "qemu-system-x86 is not installed")
+        images.tools()
+        over = self.run / "root"
+        over.mkdir()
+        self.build = install_build(over)
+        for spec in o.file:
+            src, _, dst = spec.partition(":")
+            dst = over / (dst.lstrip("/") if dst else "root/" + os.path.basename(src.rstrip("/")))
+            dst.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.isdir(src):
+                shutil.copytree(src, dst, symlinks=True, dirs_exist_ok=True)
+            else:
+                shutil.copy(src, dst)
+        self.guest_overlay()
+        env = {"LAB_SMP": o.smp, "LAB_MEM": o.mem, "LAB_DOM0": o.dom0, "LAB_NVME": o.nvme or "",
+               "LAB_GUESTS": o.guests, "LAB_SHELL": "1" if o.shell else ""}
+        env.update({k: v for k, v in os.environ.items() if k.startswith("LABSET_")})
+        (self.bench / "env").write_text("".join(f"{k}='{v}'\n" for k, v in env.items()))
+        if not o.shell:
+            shutil.copy(o.script, self.bench / "script")
+            (self.bench / "script").chmod(0o755)
+        cmd = " ".join(shlex.quote(a) for a in ["/bench/script", *o.args])
+        (self.bench / "cmd").write_text(f"exec {cmd}\n", errors="surrogateescape")
+        self.initrd(over)
+
+    def guest_overlay(self):
+        g = self.run / "guest"
+        (g / "lib").mkdir(parents=True)
+        for ko in sorted((self.build / "frontend/linux").glob("*.ko")) + sorted((self.build / "tests/lab/mods").glob("*.ko")):
+            shutil.copy(ko, g / "lib")
+        prog = self.build / "tests/lab/guestprogs"
+        if prog.is_dir():
+            (g / "sbin").mkdir()
+            for p in prog.iterdir():
+                shutil.copy(p, g / "sbin")
+        rootfs.pack(g, self.run / "guest.cpio", gz=False)
+        with open(self.bench / "guest.cpio.gz", "wb") as out:      # one stream: libxl looks into the gzip
+            raw = (images.guest() / "guest.cpio").read_bytes() + (self.run / "guest.cpio").read_bytes()
+            out.write(gzip.compress(raw, 1, mtime=0))
+
+    def initrd(self, over):
+        parts = []
+        if self.o.dom0 == "mini":
+            d = images.dom0_mini()
+            parts = [d / "dom0.cpio.gz"]
+        else:
+            d = images.dom0_debian()
+            parts = [d / "initrd.cpio.gz"]
+            moved = self.run / "moved"
+            moved.mkdir()
+            over.rename(moved / "overlay")
+            over = moved
+        rootfs.pack(over, self.run / "over.cpio.gz")
+        with open(self.run / "initrd", "wb") as out:
+            for p in [*parts, self.run / "over.cpio.gz"]:
+                out.write(p.read_bytes())
+
+    def command(self):
+        o = self.o
+        dom0 = DOM0_MEM[o.dom0]
+        mem = XEN_OVERHEAD + dom0 + o.guests * (o.mem + GUEST_OVERHEAD)
+        xen = (f"com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all noreboot dom0_mem={dom0}M,max:{dom0}M "
+               f"dom0_max_vcpus={o.smp} cpuidle=0 spec-ctrl=eager-fpu")
+        lin = "console=hvc0 earlyprintk=xen rdinit=/init"
+        q = [*self.qemu, "-accel", "tcg,thread=multi", "-cpu", self.cpu, "-m", str(mem), "-smp", str(o.smp),
+             "-nodefaults", "-display", "none", "-no-reboot", "-monitor", "none", "-serial", f"file:{self.serial}",
+             "-kernel", str(self.xen / "xen.elf"), "-append", xen,
+             "-initrd", f"{self.xen / 'vmlinux'} {lin},{self.run / 'initrd'}",
+             "-device", "virtio-serial-pci,id=vs"]
+        for tag, path, ro in (("bench", self.bench, "off"), ("img", cache_dir(), "on")):
+            q += ["-fsdev", f"local,id={tag},path={path},security_model=none,readonly={ro}",
+                  "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+        q += self.disks()
+        for n, p in self.ports.items():
+            q += p.arg(*n)
+        if o.shell:
+            q += ["-chardev", "stdio,id=tty,signal=off", "-device", "virtconsole,bus=vs.0,nr=9,chardev=tty"]
+        return q
+
+    def disks(self):
+        o, q, n = self.o, [], 0
+
+        def add(path, serial, ro=False):
+            nonlocal n
+            flags = ",readonly=on" if ro else ""
+            fmt = f"file={path},if=none,id=d{n},format=raw,cache=writeback,discard=unmap{flags}"
+            q.extend(["-drive", fmt, "-device", f"virtio-blk-pci,drive=d{n},serial={serial}"])
+            n += 1
+
+        tools = images.tools() / "tools.ext4"
+        if o.dom0 == "mini":
+            add(tools, "labtools", True)
+        else:
+            add(images.dom0_debian() / "root.ext4", "labroot", True)
+        for i, f in enumerate(o.disk):
+            add(pathlib.Path(f).resolve(), f"labdisk{i}")
+        if o.dom0 != "mini":
+            add(tools, "labtools", True)
+        if o.nvme:
+            img = self.run / "nvme.img"
+            with open(img, "wb") as f:
+                f.truncate(o.nvme << 20)
+            q += ["-drive", f"file={img},if=none,id=nv,format=raw,discard=unmap",
+                  "-device", "nvme,serial=labnvme,drive=nv,max_ioqpairs=16,dbcs=off"]
+        return q
+
+    # --- the run ------------------------------------------------------------
+    def boot(self):
+        o = self.o
+        self.ctl = Port(self.run / "ctl")
+        self.ports = {(1, "lab.ctl"): self.ctl, (2, "lab.out"): Port(self.run / "out", sys.stdout.buffer),
+                      (3, "lab.err"): Port(self.run / "err", sys.stderr.buffer)}
+        self.proc = subprocess.Popen(self.command(), stdin=None if o.shell else subprocess.DEVNULL,
+                                     stdout=None if o.shell else open(self.keep / "qemu.log", "wb"),
+                                     stderr=subprocess.STDOUT if not o.shell else None)
+        for p in self.ports.values():
+            p.connect(self.proc)
+        self.lines = self.ctl.sock.makefile("r", encoding="ascii", errors="replace")
+        limit = BOOT_LIMIT[o.dom0]
+        if self.expect("ready", limit) is None:
+            raise BenchError("boot", f"dom0 was not ready within {limit} s" + self.tail())
+
+    def expect(self, word, limit):
+        """The rest of the next control line that begins with word; None when time or QEMU ended first."""
+        end = time.monotonic() + limit
+        got = []
+
+        def read():
+            for line in self.lines:
+                if line.startswith(word):
+                    got.append(line[len(word):].strip())
+                    return
+
+        t = threading.Thread(target=read, daemon=True)
+        t.start()
+        while t.is_alive() and time.monotonic() < end:
+            t.join(0.05)
+            if self.proc.poll() is not None:
+                t.join(1)
+                break
+        return got[0] if got else None
+
+    def wait(self):
+        limit = self.o.timeout
+        st = self.expect("exit ", limit)
+        if st is not None:
+            for p in list(self.ports.values())[1:]:
+                p.thread.join(0.3)                         # the last bytes before QEMU goes
+            return int(st)
+        if self.proc.poll() is not None:
+            raise BenchError("run", "the machine ended before the script" + self.tail())
+        say(f"the script did not end within {limit} s")
+        self.ctl.sock.sendall(b"collect\n")
+        self.expect("collected", 30)
+        return 124
+
+    def tail(self):
+        try:
+            lines = self.serial.read_text(errors="replace").splitlines()[-15:]
+        except OSError:
+            lines = []
+        return "; the serial log ends with\n  " + "\n  ".join(lines)
+
+    def end(self):
+        proc = getattr(self, "proc", None)
+        if proc and proc.poll() is None:
+            proc.terminate()
+            try:
+                proc.wait(5)
+            except subprocess.TimeoutExpired:
+                proc.kill()
+                proc.wait()
+        if self.o.keep:
+            shutil.copytree(self.keep, self.o.keep, dirs_exist_ok=True)
+        if not os.environ.get("XENBOX_KEEP_RUN"):
+            shutil.rmtree(self.run, ignore_errors=True)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+EXTRA_DIST += tests/lab
