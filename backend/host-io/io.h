@@ -7,6 +7,7 @@
 #define BACKEND_HOST_IO_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "util/err.h"
 
@@ -24,9 +25,17 @@ struct io_op {
 	struct io_op *next;		/* engine's */
 };
 
+/*
+ * A descriptor that is watched: ready() is called when it is readable. With buf, the engine reads up to size bytes
+ * first (got; 0 or less: the end, or -errno), and after ready() writes the first `reply` bytes back to fd: what an
+ * event channel device wants, at no system call of its own.
+ */
 struct io_watch {
 	int fd;
-	void (*ready)(struct io_watch *w);		/* readable */
+	void (*ready)(struct io_watch *w);
+	void *buf;
+	unsigned int size, reply;
+	int got;
 	bool armed;			/* engine's */
 };
 
@@ -38,6 +47,7 @@ struct io_engine_ops {
 	int (*watch)(struct io_engine *io, struct io_watch *w);
 	void (*unwatch)(struct io_engine *io, struct io_watch *w);	/* w may be freed after it */
 	int (*run)(struct io_engine *io, bool wait);	/* submit, wait for one event if wait, call back */
+	int (*buffers)(struct io_engine *io, void *mem, size_t size);	/* where all bufs lie: pinned once */
 };
 
 struct io_engine {

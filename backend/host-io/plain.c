@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "host-io/io.h"
 
 #define WATCHES 8
@@ -78,6 +79,21 @@ static void do_requests(struct plain *p)
 	}
 }
 
+static void serve_watch(struct io_watch *w)
+{
+	w->reply = 0;
+	if (w->buf)
+		w->got = read(w->fd, w->buf, w->size);
+	w->ready(w);
+	if (w->reply && write(w->fd, w->buf, w->reply) < 0)
+		w->reply = 0;		/* the device is gone: nothing comes from it any more */
+}
+
+static int plain_buffers(struct io_engine *io, void *mem, size_t size)
+{
+	return 0;
+}
+
 static int plain_run(struct io_engine *io, bool wait)
 {
 	struct plain *p = plain(io);
@@ -98,13 +114,13 @@ static int plain_run(struct io_engine *io, bool wait)
 		return errno == EINTR ? 0 : -errno;
 	for (int i = 0; i < n; i++)
 		if (pfd[i].revents)
-			w[i]->ready(w[i]);
+			serve_watch(w[i]);
 	return 0;
 }
 
 static const struct io_engine_ops plain_ops = {
 	.name = "plain", .close = plain_close, .queue = plain_queue, .watch = plain_watch, .unwatch = plain_unwatch,
-	.run = plain_run,
+	.run = plain_run, .buffers = plain_buffers,
 };
 
 struct io_engine *io_open_plain(struct hv_err *e)

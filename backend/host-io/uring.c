@@ -11,6 +11,8 @@
 struct uring {
 	struct io_engine io;
 	struct io_uring r;
+	uint8_t *fixed;			/* registered memory */
+	size_t fixed_size;
 };
 
 #define TAG_WATCH 1ul		/* low bit of user_data: a struct io_watch, else a struct io_op */
@@ -38,17 +40,28 @@ static void uring_close(struct io_engine *io)
 	free(io);
 }
 
-static void prepare(struct io_uring_sqe *s, const struct io_op *op)
+static bool is_fixed(const struct uring *u, const uint8_t *buf)
+{
+	return u->fixed && buf >= u->fixed && buf < u->fixed + u->fixed_size;
+}
+
+static void prepare(struct uring *u, struct io_uring_sqe *s, const struct io_op *op)
 {
 	uint8_t *buf = op->buf + op->moved;
 	uint64_t off = op->off + op->moved, len = op->len - op->moved;
 
 	switch (op->kind) {
 	case IO_READ:
-		io_uring_prep_read(s, op->fd, buf, len, off);
+		if (is_fixed(u, buf))
+			io_uring_prep_read_fixed(s, op->fd, buf, len, off, 0);
+		else
+			io_uring_prep_read(s, op->fd, buf, len, off);
 		break;
 	case IO_WRITE:
-		io_uring_prep_write(s, op->fd, buf, len, off);
+		if (is_fixed(u, buf))
+			io_uring_prep_write_fixed(s, op->fd, buf, len, off, 0);
+		else
+			io_uring_prep_write(s, op->fd, buf, len, off);
 		s->rw_flags = op->fua ? RWF_DSYNC : 0;
 		break;
 	case IO_FLUSH:
@@ -67,7 +80,7 @@ static void submit_op(struct uring *u, struct io_op *op)
 {
 	struct io_uring_sqe *s = get_sqe(u);
 
-	prepare(s, op);
+	prepare(u, s, op);
 	io_uring_sqe_set_data(s, op);
 }
 
@@ -81,7 +94,10 @@ static void arm(struct uring *u, struct io_watch *w)
 {
 	struct io_uring_sqe *s = get_sqe(u);
 
-	io_uring_prep_poll_multishot(s, w->fd, POLLIN);
+	if (w->buf)
+		io_uring_prep_read(s, w->fd, w->buf, w->size, 0);
+	else
+		io_uring_prep_poll_multishot(s, w->fd, POLLIN);
 	io_uring_sqe_set_data(s, (void *)((uintptr_t)w | TAG_WATCH));
 	w->armed = true;
 }
@@ -99,21 +115,48 @@ static void uring_unwatch(struct io_engine *io, struct io_watch *w)
 	struct io_uring_sqe *s = get_sqe(u);
 
 	w->ready = NULL;
-	io_uring_prep_poll_remove(s, (uintptr_t)w | TAG_WATCH);
+	io_uring_prep_cancel64(s, (uintptr_t)w | TAG_WATCH, 0);
 	io_uring_sqe_set_data(s, IGNORE);
 	while (w->armed)
 		u->io.ops->run(io, true);
 }
 
+/* What was read is written back with the next submission, before the next read is armed. */
+static void write_back(struct uring *u, struct io_watch *w)
+{
+	struct io_uring_sqe *s = get_sqe(u);
+
+	io_uring_prep_write(s, w->fd, w->buf, w->reply, 0);
+	s->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	io_uring_sqe_set_data(s, IGNORE);
+	w->reply = 0;
+}
+
 static void on_watch(struct uring *u, struct io_watch *w, const struct io_uring_cqe *c)
 {
-	if (!(c->flags & IORING_CQE_F_MORE)) {
+	bool ended = !(c->flags & IORING_CQE_F_MORE);
+
+	if (ended)
 		w->armed = false;
-		if (w->ready)
-			arm(u, w);
-	}
-	if (w->ready && c->res >= 0)
+	w->got = c->res;
+	if (w->ready && (c->res > 0 || (c->res == 0 && w->buf)))
 		w->ready(w);
+	if (w->reply)
+		write_back(u, w);
+	if (ended && w->ready)
+		arm(u, w);
+}
+
+static int uring_buffers(struct io_engine *io, void *mem, size_t size)
+{
+	struct iovec iov = { mem, size };
+	int rc = io_uring_register_buffers(&uring(io)->r, &iov, 1);
+
+	if (rc)
+		return rc;
+	uring(io)->fixed = mem;
+	uring(io)->fixed_size = size;
+	return 0;
 }
 
 static void on_op(struct uring *u, struct io_op *op, int res)
@@ -171,7 +214,7 @@ static int uring_run(struct io_engine *io, bool wait)
 
 static const struct io_engine_ops uring_ops = {
 	.name = "io_uring", .close = uring_close, .queue = uring_queue, .watch = uring_watch,
-	.unwatch = uring_unwatch, .run = uring_run,
+	.unwatch = uring_unwatch, .run = uring_run, .buffers = uring_buffers,
 };
 
 struct io_engine *io_open_uring(unsigned int depth, struct hv_err *e)
@@ -188,8 +231,10 @@ struct io_engine *io_open_uring(unsigned int depth, struct hv_err *e)
 	rc = io_uring_queue_init(depth, &u->r, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
 	if (rc == -EINVAL)
 		rc = io_uring_queue_init(depth, &u->r, 0);
-	if (!rc)
+	if (!rc) {
+		io_uring_register_ring_fd(&u->r);	/* saves a look-up per call; failing does no harm */
 		return &u->io;
+	}
 	hv_err(e, -rc, "io_uring: %s", strerror(-rc));
 	free(u);
 	return NULL;

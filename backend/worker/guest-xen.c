@@ -129,22 +129,9 @@ static int xen_fd(void *arg)
 	return ((struct xen_guest *)arg)->evtchn;
 }
 
-static int xen_events(void *arg, uint32_t *ports, int max)
-{
-	int fd = ((struct xen_guest *)arg)->evtchn;
-	ssize_t n = read(fd, ports, max * sizeof(*ports));
-
-	if (n <= 0)
-		return 0;
-	/* written back: unmasked. Whoever sends one from here on wakes us again. */
-	if (write(fd, ports, n) != n)
-		return 0;
-	return n / sizeof(*ports);
-}
-
 static const struct guest_ops xen_guest_ops = {
 	.map = xen_map, .unmap = xen_unmap, .copy = xen_copy, .bind = xen_bind, .unbind = xen_unbind,
-	.notify = xen_notify, .fd = xen_fd, .events = xen_events,
+	.notify = xen_notify, .fd = xen_fd,
 };
 
 int guest_xen_init(struct guest *g, int gntdev, int evtchn, uint32_t domid)

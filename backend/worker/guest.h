@@ -21,8 +21,7 @@ struct guest_ops {
 	int (*bind)(void *g, uint32_t remote_port);			/* local port, or -errno */
 	void (*unbind)(void *g, uint32_t port);
 	void (*notify)(void *g, uint32_t port);
-	int (*fd)(void *g);						/* readable when an event is there */
-	int (*events)(void *g, uint32_t *ports, int max);		/* those that fired, unmasked again; 0: none */
+	int (*fd)(void *g);	/* reads as ports (uint32_t) that fired; each is masked until it is written back */
 };
 
 struct guest {

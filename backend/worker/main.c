@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include "util/str.h"
 #include "worker/worker.h"
 
@@ -42,6 +43,14 @@ static void watch_all(struct worker *wk)
 	}
 }
 
+/* Pinned buffers count against this, once the worker is nobody. */
+static void allow_pinning(const struct worker *wk)
+{
+	struct rlimit r = { wk->buf_size + (1 << 20), wk->buf_size + (1 << 20) };
+
+	setrlimit(RLIMIT_MEMLOCK, &r);
+}
+
 static int start(struct worker *wk, uint32_t domid, uint32_t uid, struct hv_err *e)
 {
 	int rc = guest_xen_init(&wk->guest, FD_GNTDEV, FD_EVTCHN, domid);
@@ -51,12 +60,16 @@ static int start(struct worker *wk, uint32_t domid, uint32_t uid, struct hv_err 
 	rc = wk_serve_init(wk);
 	if (rc)
 		return hv_err(e, -rc, "no memory for buffers");
+	allow_pinning(wk);
 	/* rights go first: the ring that the engine makes carries the credentials of its maker */
 	rc = wk_depriv_uid(uid, e);
 	if (!rc)
 		rc = open_engine(wk, e);
 	if (rc)
 		return rc;
+	rc = wk->io->ops->buffers(wk->io, wk->buf, wk->buf_size);
+	if (rc)
+		hv_log(HV_INFO, &wk->about, "the buffers are not pinned: %s", strerror(-rc));
 	watch_all(wk);
 	return wk_depriv_calls(e);
 }

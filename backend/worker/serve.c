@@ -36,6 +36,18 @@ static void put_req(struct worker *wk, struct wk_req *rq)
 	SLIST_INSERT_HEAD(&wk->free_reqs, rq, free);
 }
 
+/* ---- time: the counter of the CPU, since a clock is a system call on a PV dom0 ---- */
+
+static double ns_per_tick(void)
+{
+	int64_t t0 = hv_now_ns(), t1;
+	uint64_t c0 = __builtin_ia32_rdtsc();
+
+	while ((t1 = hv_now_ns()) - t0 < 2000000)
+		;
+	return (double)(t1 - t0) / (__builtin_ia32_rdtsc() - c0);
+}
+
 /* ---- deliver and answer ---- */
 
 static void log_io_error(struct wk_dev *d, const struct wk_req *rq)
@@ -66,7 +78,7 @@ static void answer(struct worker *wk, struct wk_req *rq)
 		d->stats.errors++;
 	else if (rq->r.op != HVDRV_OP_FLUSH)
 		d->stats.bytes[rq->r.op] += rq->r.sectors * HVDRV_SECTOR;
-	d->stats.latency[latency_bucket(hv_now_ns() - rq->taken_ns)]++;
+	d->stats.latency[latency_bucket((__builtin_ia32_rdtsc() - rq->taken) * wk->ns_per_tick)]++;
 	rq->q->inflight--;
 	put_req(wk, rq);
 }
@@ -234,7 +246,7 @@ static int take(struct worker *wk, struct wk_queue *q, struct wk_req *rq)
 		reject(rq, why);
 		return -1;
 	}
-	rq->taken_ns = hv_now_ns();
+	rq->taken = __builtin_ia32_rdtsc();
 	/* keep the offset in the page: whole pages of the guest stay whole pages here */
 	rq->op.buf = rq->buf + (rq->r.nseg ? rq->r.seg[0].off : 0);
 	q->inflight++;
@@ -322,37 +334,49 @@ bool wk_serve(struct worker *wk)
 	return any;
 }
 
-void wk_on_events(struct io_watch *w)
+static void port_fired(struct worker *wk, int port)
 {
-	struct worker *wk = (struct worker *)((char *)w - offsetof(struct worker, events));
-	uint32_t ports[64];
-	int n = wk->guest.ops->events(wk->guest.arg, ports, 64);
 	struct wk_dev *d;
 
 	TAILQ_FOREACH(d, &wk->devs, link) {
 		for (uint32_t i = 0; i < d->num_queues; i++) {
-			for (int k = 0; k < n; k++) {
-				if ((int)ports[k] != d->queue[i].port)
-					continue;
-				d->queue[i].pending = true;
-				d->stats.events_in++;
-			}
+			if (port != d->queue[i].port)
+				continue;
+			d->queue[i].pending = true;
+			d->stats.events_in++;
+			return;
 		}
 	}
 }
 
+/* The ports were masked when they were read; written back they are open again, and whoever sends then wakes us. */
+void wk_on_events(struct io_watch *w)
+{
+	struct worker *wk = (struct worker *)((char *)w - offsetof(struct worker, events));
+	int n = w->got / (int)sizeof(uint32_t);
+
+	if (n <= 0)
+		return;
+	for (int i = 0; i < n; i++)
+		port_fired(wk, wk->ports[i]);
+	w->reply = n * sizeof(uint32_t);
+}
+
 int wk_serve_init(struct worker *wk)
 {
-	uint8_t *mem = mmap(NULL, (size_t)WK_REQS * WK_BUF, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
+	wk->buf_size = (size_t)WK_REQS * WK_BUF;
+	wk->buf = mmap(NULL, wk->buf_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	wk->reqs = calloc(WK_REQS, sizeof(*wk->reqs));
-	if (mem == MAP_FAILED || !wk->reqs)
+	if (wk->buf == MAP_FAILED || !wk->reqs)
 		return -ENOMEM;
+	wk->ns_per_tick = ns_per_tick();
+	wk->events.buf = wk->ports;
+	wk->events.size = sizeof(wk->ports);
 	TAILQ_INIT(&wk->devs);
 	SLIST_INIT(&wk->free_reqs);
 	STAILQ_INIT(&wk->done);
 	for (int i = WK_REQS - 1; i >= 0; i--) {
-		wk->reqs[i].buf = mem + (size_t)i * WK_BUF;
+		wk->reqs[i].buf = wk->buf + (size_t)i * WK_BUF;
 		put_req(wk, &wk->reqs[i]);
 	}
 	return 0;

@@ -18,7 +18,7 @@
 #include "wire.h"
 #include "worker/guest.h"
 
-#define WK_REQS 64			/* requests being served at once, of all the guest's devices */
+#define WK_REQS 32			/* requests being served at once, of all the guest's devices; 8 MiB of buffers */
 #define WK_BUF (256u * 1024)		/* buffer of one: 252 KiB and the offset in its first page */
 
 struct wk_queue {
@@ -55,7 +55,7 @@ struct wk_req {
 	struct hv_blk_req r;
 	struct wk_queue *q;
 	uint8_t *buf;			/* WK_BUF bytes, page aligned */
-	int64_t taken_ns;
+	uint64_t taken;			/* ticks of the CPU's counter */
 	int error;			/* 0 or -errno */
 	SLIST_ENTRY(wk_req) free;
 	STAILQ_ENTRY(wk_req) list;
@@ -71,6 +71,10 @@ struct worker {
 	uint32_t quit_seq;
 	TAILQ_HEAD(, wk_dev) devs;
 	struct wk_req *reqs;
+	uint8_t *buf;			/* all requests' buffers */
+	size_t buf_size;
+	double ns_per_tick;
+	uint32_t ports[64];		/* events as read */
 	SLIST_HEAD(, wk_req) free_reqs;
 	struct wk_req_list done;	/* host I/O ended, not answered yet */
 	struct guest_copy copy[WK_REQS * HVDRV_MAX_SEGS];
