@@ -56,7 +56,7 @@ static int allow(scmp_filter_ctx f)
 static int filter_calls(struct hv_err *e)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int rc = f ? allow(f) : -ENOMEM;
+	int rc = f ? allow(f) : -EPERM;		/* it asks the kernel whether it may */
 
 	if (f) {
 		seccomp_syscall_priority(f, SCMP_SYS(ioctl), 255);	/* asked most, and never from the kernel's cache */

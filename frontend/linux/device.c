@@ -255,10 +255,9 @@ static void on_closed(struct hv_dev *hv)
 		hv_disk_kill(hv);
 		take_down(hv);
 	}
-	if (hv->phase == HV_CLOSED) {
+	if (hv->phase == HV_CLOSED)
 		withdraw(hv);
-		xenbus_switch_state(hv->xb, XenbusStateInitialising);	/* all is freed: the host may remove the nodes */
-	}
+	xenbus_switch_state(hv->xb, XenbusStateInitialising);	/* all is freed: the host may remove the nodes */
 }
 
 static void work(struct work_struct *w)

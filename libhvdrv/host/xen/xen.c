@@ -127,7 +127,8 @@ struct hv_host *hv_host_xen_open(struct hv_err *e)
 	x->fmem = xenforeignmemory_open(NULL, 0);
 	if (x->xc && x->gnt && x->fmem)
 		return &x->store.host;
-	hv_err(e, errno, "Xen's devices cannot be opened (%s): are xen-privcmd and xen-gntdev loaded?", strerror(errno));
+	hv_err(e, ENODEV, "%s cannot be opened: are xen-privcmd and xen-gntdev loaded, and may this service use them?",
+	       !x->xc ? "/dev/xen/hypercall" : !x->gnt ? "/dev/xen/gntdev" : "/dev/xen/privcmd");
 fail:
 	xen_close(&x->store.host);
 	return NULL;

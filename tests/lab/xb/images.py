@@ -3,7 +3,7 @@
 import pathlib
 import shutil
 
-from . import debs, rootfs
+from . import debian, debs, rootfs
 from .base import LAB, BenchError, cached, run, sha
 
 RECIPES = sha(LAB / "xb", LAB / "dom0", LAB / "guest", LAB / "agent")
@@ -154,3 +154,7 @@ def tools():
         shutil.rmtree(stubs)
 
     return cached("tools", sha(LAB / "xb" / "images.py", debs.candidates("fio", "e2fsprogs", "coreutils")), build)
+
+
+def dom0_debian():
+    return debian.dom0(agent(), [*DOM0_MODS, "overlay"])

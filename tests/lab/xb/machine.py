@@ -160,6 +160,10 @@ class Machine:
             parts = [d / "initrd.cpio.gz"]
             moved = self.run / "moved"
             moved.mkdir()
+            if (over / "lib/systemd").exists():
+                shutil.move(over / "lib/systemd", over / "usr/lib/systemd")
+            for lib in ("lib", "lib64"):           # Debian's own packages are there, and these are links there
+                shutil.rmtree(over / lib, ignore_errors=True)
             over.rename(moved / "overlay")
             over = moved
         rootfs.pack(over, self.run / "over.cpio.gz")

@@ -50,6 +50,13 @@ def copy_libs(root, binaries, tree=None):
             shutil.copy(path, dst / name)                      # follows the link: one file under the soname
 
 
+def copy_libs_flat(dst, binaries, tree):
+    """Into a root that has its own libc: only what is not there."""
+    for name, path in libs_of(binaries, tree).items():
+        if not (dst / name).exists() and not (dst.parents[2] / "lib/x86_64-linux-gnu" / name).exists():
+            shutil.copy(path, dst / name)
+
+
 def copy_modules(root, tree, release, names, order="etc/modules.order"):
     """Modules and what they depend on, in load order, listed in root/etc/modules.order."""
     seen = []
