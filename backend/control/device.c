@@ -105,10 +105,13 @@ void dev_drop(struct dev *v)
 void dev_fail(struct dev *v, const struct hv_err *e)
 {
 	struct hv_about a = dev_about(v);
+	char code[16];
 
 	v->phase = DEV_FAILED;
 	hv_log(HV_ERROR, &a, "%s", e->text);
+	snprintf(code, sizeof(code), "%d", e->code);
 	hv_writef(host(v), 0, e->text, "%s/error", v->at.admin);
+	hv_writef(host(v), 0, code, "%s/error-code", v->at.admin);
 	dev_status(v, "failed");
 	target_undo(&v->params, &v->target);
 	let_go(v);

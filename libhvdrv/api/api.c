@@ -188,12 +188,13 @@ static int wait_ready(struct waiter *w, unsigned int timeout)
 			why = admin_key(w, "error");
 		free(status);
 		if (failed)
-			hv_err(&w->h->e, EIO, "%s", why ? why : "it failed");
+			hv_err(&w->h->e, hv_read_u64(w->h->host, EIO, 4095, "%s/error-code", w->at.admin), "%s",
+			       why ? why : "it failed");
 		else if (gone)
 			hv_err(&w->h->e, EIO, "it was detached meanwhile, or the guest has gone");
 		free(why);
 		if (failed || gone)
-			return -EIO;
+			return -w->h->e.code;
 		if (ready)
 			return 0;
 		if (rc)

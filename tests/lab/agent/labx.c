@@ -55,14 +55,11 @@ out:
 	return v;
 }
 
-static struct libxenvchan *connect_guest(int domid, double limit, int *lock)
+static struct libxenvchan *connect_guest(struct xs_handle *xs, int domid, double limit, int *lock)
 {
-	struct xs_handle *xs = xs_open(0);
 	struct libxenvchan *v = NULL;
 	char path[64];
 
-	if (!xs)
-		return NULL;
 	snprintf(path, sizeof(path), "/local/domain/%d/data/lab", domid);
 	xs_watch(xs, path, "lab");
 	for (double end = now() + limit; !v && now() < end;) {
@@ -75,7 +72,6 @@ static struct libxenvchan *connect_guest(int domid, double limit, int *lock)
 			while ((w = xs_check_watch(xs)))
 				free(w);
 	}
-	xs_close(xs);
 	return v;
 }
 
@@ -141,7 +137,7 @@ static int take_output(struct libxenvchan *v, int *status)
 	return r;
 }
 
-static int run(struct libxenvchan *v)
+static int run(struct libxenvchan *v, struct xs_handle *xs, int domid)
 {
 	int in = 0, status, r;
 
@@ -153,7 +149,9 @@ static int run(struct libxenvchan *v)
 			{ .fd = libxenvchan_buffer_space(v) > FRAME_MAX + 64 ? in : -1, .events = POLLIN },
 		};
 
-		poll(p, 2, -1);
+		/* a domain that dies closes nothing: look whether it is still there */
+		if (poll(p, 2, 1000) == 0 && !xs_is_domain_introduced(xs, domid))
+			break;
 		if (p[0].revents)
 			libxenvchan_wait(v);
 		if (p[1].revents && send_stdin(v, &in) < 0)
@@ -167,8 +165,9 @@ static int run(struct libxenvchan *v)
 
 int main(int argc, char **argv)
 {
+	struct xs_handle *xs = xs_open(0);
 	struct libxenvchan *v;
-	int lock, st;
+	int lock, st, domid;
 
 	if (argc < 4) {
 		fprintf(stderr, "usage: labx DOMID TIMEOUT CMD [ARG...]\n");
@@ -176,13 +175,14 @@ int main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	mkdir("/run/lab", 0755);
-	v = connect_guest(atoi(argv[1]), atof(argv[2]), &lock);
+	domid = atoi(argv[1]);
+	v = xs ? connect_guest(xs, domid, atof(argv[2]), &lock) : NULL;
 	if (!v) {
 		fprintf(stderr, "labx: domain %s does not answer within %s s\n", argv[1], argv[2]);
 		return 125;
 	}
 	v->blocking = 0;
-	st = send_args(v, argc - 3, argv + 3) ? 125 : run(v);
+	st = send_args(v, argc - 3, argv + 3) ? 125 : run(v, xs, domid);
 	frame_put(v, FRAME_BYE, NULL, 0);
 	libxenvchan_close(v);
 	return st;

@@ -148,6 +148,11 @@ def tools():
         for s in stubs.iterdir():
             shutil.copy(s, root / "lib/x86_64-linux-gnu")
         shutil.copy("/etc/mke2fs.conf", root)
+        xen = debs.xen_tree() / "tree"
+        shutil.copy(xen / "usr/bin/xenstore", root / "bin")
+        for a in "read write ls rm".split():
+            (root / "bin" / f"xenstore-{a}").symlink_to("xenstore")
+        rootfs.copy_libs(root, [xen / "usr/bin/xenstore"], xen)
         run("tools", ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", root, "-L", "labtools",
                       d / "tools.ext4", "48M"])
         shutil.rmtree(root)

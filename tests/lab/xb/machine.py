@@ -143,8 +143,10 @@ class Machine:
         prog = self.build / "tests/lab/guestprogs"
         if prog.is_dir():
             (g / "sbin").mkdir()
-            for p in prog.iterdir():
+            progs = [p for p in prog.iterdir() if p.is_file() and p.read_bytes()[:4] == b"\x7fELF"]
+            for p in progs:
                 shutil.copy(p, g / "sbin")
+            rootfs.copy_libs(g, progs, debs.xen_tree() / "tree")
         rootfs.pack(g, self.run / "guest.cpio", gz=False)
         with open(self.bench / "guest.cpio.gz", "wb") as out:      # one stream: libxl looks into the gzip
             raw = (images.guest() / "guest.cpio").read_bytes() + (self.run / "guest.cpio").read_bytes()

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What the lab's guests run: test programs, and a test module where the guest's kernel headers are.
+noinst_PROGRAMS += tests/lab/guestprogs/hostile
+tests_lab_guestprogs_hostile_SOURCES = tests/lab/hostile/hostile.c
+tests_lab_guestprogs_hostile_CFLAGS = $(AM_CFLAGS) $(XEN_CFLAGS)
+tests_lab_guestprogs_hostile_LDADD = $(XEN_LIBS)
+
+if WITH_GUEST_KERNEL
+all-local: tests/lab/mods/hvprobe.ko
+tests/lab/mods/hvprobe.ko: tests/lab/mods/hvprobe.c tests/lab/mods/Kbuild
+	$(AM_V_GEN)rm -rf tests/lab/mods/build && $(MKDIR_P) tests/lab/mods/build && \
+	cp $(srcdir)/tests/lab/mods/hvprobe.c $(srcdir)/tests/lab/mods/Kbuild tests/lab/mods/build/ && \
+	env -u MAKEFLAGS -u MFLAGS $(MAKE) -s -C $(GUEST_KERNEL) M=$(abs_builddir)/tests/lab/mods/build modules && \
+	strip -g -o $@ tests/lab/mods/build/hvprobe.ko
+endif
+clean-local: clean-probe
+clean-probe:
+	rm -rf tests/lab/mods/build tests/lab/mods/hvprobe.ko

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# what must be refused with one clear line, nothing changed: images, commands, backends, conditions of the host
+. /lab/lib.sh
+need_data
+need pv pv vcpus="$LAB_SMP"
+need pvh pvh vcpus="$LAB_SMP"
+id=$(domid pv)
+keys() { xenstore-ls -f /local/domain/0/backend/hvdrv; xenstore-ls -f /local/domain/0/hvdrv; xenstore-ls -f "/local/domain/$id/device/hvdrv"; }
+held0=$(held pv)
+keys0=$(keys 2>/dev/null)
+truncate -s 8M /data/r.img
+A="class=block,backend=/data/r.img"
+
+# ---- images ----
+R=/var/lib/hvdrv/repo/images
+good=$(ls $R/*.hvi | head -n 1)
+mkdir /tmp/save && mv $R/*.hvi /tmp/save/
+try_image() {   # WHAT PATTERN STATUS: with what lies in the repository now
+    fails "$1" "$3" "$2" hvdrv attach --timeout 15 pv r "$A"
+    is "$1: nothing in the guest changed" "$(held pv)" "$held0"
+    rm -f $R/*
+}
+name=$(basename "$good")
+{ dd if=/tmp/save/"$name" bs=1 count=700; printf '\220'; dd if=/tmp/save/"$name" bs=1 skip=701; } 2>/dev/null >$R/"$name"
+try_image "a damaged image" "damaged" 3
+dd if=/tmp/save/"$name" bs=512 count=2 2>/dev/null >$R/"$name"
+try_image "an image cut short" "damaged" 3
+# ones made on the build machine, beside the good one: unsigned, by another key, for another kernel
+for k in unsigned other-key wrong-os; do [ -d /root/images/$k ] || bad "the run brings no image $k"; done
+cp /root/images/unsigned/*.hvi $R/
+try_image "an unsigned image" "not signed" 5
+cp /root/images/other-key/*.hvi $R/
+try_image "an image signed by a key that is not trusted" "not trusted" 5
+cp /root/images/wrong-os/*.hvi $R/
+try_image "an image for another OS" "the guest runs 6.1" 3
+has "without a compiler it says what to do" "$out" "no C compiler here.*hvdrv-repo generate.*hvdrv-repo import"
+try_image "an empty repository" "no driver image for linux 6.1.*import" 3
+fails "import of an unsigned image" 5 "refused: not signed" hvdrv-repo import /root/images/unsigned/*.hvi
+works "import of a good image" hvdrv-repo import /tmp/save/"$name"
+mv /tmp/save/*.hvi $R/
+works "attach, now that it is there" hvdrv attach pv r "$A"
+
+# ---- commands ----
+fails "same name twice" 4 "has a device r already" hvdrv attach pv r class=block,backend=/data/r2.img,size=4M
+works "detach" hvdrv detach pv r
+fails "unknown domain" 3 "no domain nobody is running" hvdrv attach nobody r "$A"
+fails "unknown domid" 3 "no domain 999 is running" hvdrv list 999
+fails "domain 0" 1 "host itself" hvdrv attach 0 r "$A"
+fails "missing file" 3 "/data/none.img: No such file.*size=" hvdrv attach pv r class=block,backend=/data/none.img
+fails "size= where a file is" 4 "is there already" hvdrv attach pv r "$A,size=8M"
+fails "a directory" 1 "neither a file nor a block device" hvdrv attach pv r class=block,backend=/data
+fails "a word that does not exist" 1 "no such key" hvdrv attach pv r "$A,colour=red"
+fails "a mode that does not exist" 1 "must be virtual" hvdrv attach pv r "$A,mode=warp"
+fails "no backend" 1 "backend= is missing" hvdrv attach pv r class=block
+fails "a relative path" 1 "absolute path" hvdrv attach pv r class=block,backend=r.img
+fails "a name that cannot be" 1 "letters, digits" hvdrv attach pv 'a/b' "$A"
+fails "too few arguments" 2 "attach needs" hvdrv attach pv
+fails "an unknown command" 2 "no command" hvdrv frobnicate
+fails "detach of nothing" 3 "no device none" hvdrv detach pv none
+fails "resize of nothing" 3 "no device none" hvdrv resize pv none
+fails "show of nothing" 3 "no device none" hvdrv show pv none
+for f in 'QFI\373' 'KDMV' 'vhdxfile' 'conectix'; do
+    { printf "$f"; dd if=/dev/zero bs=4k count=4 2>/dev/null; } >/data/fmt.img
+    fails "a backend that begins with $f" 1 "looks like a .* image.*format=raw" hvdrv attach pv r class=block,backend=/data/fmt.img
+done
+works "format=raw serves its bytes" hvdrv attach pv r class=block,backend=/data/fmt.img,format=raw
+works "detach it" hvdrv detach pv r
+
+# ---- backends in use in dom0 ----
+fails "a mounted block device" 4 "in use in dom0" hvdrv attach pv r class=block,backend=/dev/vdb
+losetup /dev/loop0 /data/r.img
+fails "a file behind a loop device" 4 "in use in dom0 by loop device loop0" hvdrv attach pv r "$A"
+losetup -d /dev/loop0
+fails "a disk of a guest by xl" 4 "in use|disk of domain" hvdrv attach pv r class=block,backend=/dev/labtools
+
+# ---- guests ----
+lab-guest start plain pv module=no mem=128 || bad "a guest without the extension starts"
+fails "a guest without the extension" 1 "did not answer within 3 s: its extension is missing.*modprobe hvdrv" hvdrv attach --timeout 3 plain r "$A"
+is "its keys are gone" "$(xenstore-ls "/local/domain/$(domid plain)/device/hvdrv" 2>/dev/null)" ""
+# the guest's own quota of xenstore nodes is used up: it cannot answer, and says so
+gsh plain 'insmod /lib/hvdrv.ko; i=0; while [ $i -lt 1200 ] && xenstore-write data/q/$i x 2>/dev/null; do i=$((i+1)); done; echo $i' >/run/lab/quota
+work "nodes until the guest's quota was reached" "$(cat /run/lab/quota)"
+out=$(hvdrv attach --timeout 10 plain r "$A" 2>&1); st=$?
+has "xenstore's quota reached: $out" "$st $(printf '%s\n' "$out" | wc -l)" '^[1-9][0-9]* 1$'
+gsh plain 'xenstore-rm data/q'
+drop plain
+
+# ---- the host ----
+fails "no privilege" 5 "root" /lab/as-nobody hvdrv list
+mount -t tmpfs -o size=4k full /var/lib/hvdrv/devices 2>/dev/null || { mkdir -p /var/lib/hvdrv/devices; mount -t tmpfs -o size=4k full /var/lib/hvdrv/devices; }
+dd if=/dev/zero of=/var/lib/hvdrv/devices/fill bs=4k count=4 2>/dev/null
+fails "full /var" 1 "cannot be recorded: No space" hvdrv attach --persist pv r "$A"
+umount /var/lib/hvdrv/devices
+touch /run/lab/stop-hvdrvd; kill "$(cat /run/lab/hvdrvd.pid)"; until_ok 10 sh -c '! pidof hvdrvd'
+fails "hvdrvd not running: attach" 1 "hvdrvd is not running: start it" hvdrv attach pv r "$A"
+fails "hvdrvd not running: show" 1 "hvdrvd is not running" hvdrv show pv
+works "hvdrvd not running: list goes on" hvdrv list
+rm /run/lab/stop-hvdrvd; until_ok 10 hvdrv show pv
+fails "a second hvdrvd" 4 "another hvdrvd runs already" hvdrvd
+is "nothing of it is left in xenstore" "$(keys 2>/dev/null)" "$keys0"
+is "nothing of it is left in the guest" "$(held pv)" "$held0"
+work "things refused" "$(grep -c pass $RESULTS)"

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# the slot: the guest cannot write it, its addresses are those that the guest's own kernel reports, its bytes are the
+# image's; every host-owned key is refused when the guest writes it
+. /lab/lib.sh
+need_data
+refused=0
+for type in pv pvh; do
+    need $type $type vcpus="$LAB_SMP"
+    attach $type s 8 >/dev/null || bad "$type: attach"
+    id=$(domid $type)
+    back=/local/domain/0/backend/hvdrv/$id/0
+    addr=$(xenstore-read $back/address)
+    sym=$(gsh $type "grep ' hvdrv_slots' /proc/kallsyms | cut -d' ' -f1")
+    is "$type: the slot is where the guest's kernel has it" "$addr" "0x$sym"
+    k=0; for e in attach submit complete adopt detach; do
+        is "$type: entry $e" "$(xenstore-read $back/entry/$e)" "$(printf '0x%x' $((0x$sym + k * 32)))"
+        k=$((k + 1))
+    done
+    # the module tries to write each page of the slot, and prints what the pages hold
+    works "$type: the probe" gsh $type "insmod /lib/hvprobe.ko addr=$addr; rmmod hvprobe"
+    log=$(g $type dmesg | grep hvprobe: | tail -n 7)
+    is "$type: no page of the slot can be written" "$(echo "$log" | grep -c 'write refused')" 4
+    is "$type: all are read-only and executable" "$(echo "$log" | grep -c 'read-only executable')" 4
+    has "$type: the bytes are the image's" "$(od -An -v -tx1 -j 512 -N 64 /var/lib/hvdrv/repo/images/"$(xenstore-read $back/driver/hash)".hvi | tr -d ' \n')" \
+        "^$(echo "$log" | sed -n 's/.*first bytes //p' | tr -d ' ' | tail -n 1)"
+    # keys of the host: all of its folders, written by the guest
+    for key in $(xenstore-ls -f $back | sed 's/ = .*//') /local/domain/0/hvdrv /local/domain/0/hvdrv/x /local/domain/0/backend/hvdrv/x \
+        /local/domain/0/backend/hvdrv/$id/1; do
+        if g $type xenstore-write "$key" forged >/dev/null 2>&1; then bad "$type: the guest wrote $key"; else refused=$((refused + 1)); fi
+    done
+    is "$type: nothing was forged" "$(xenstore-ls -f /local/domain/0/backend/hvdrv | grep -c forged)" 0
+    is "$type: the admin's folder cannot be read" "$(g $type xenstore-ls /local/domain/0/hvdrv 2>/dev/null)" ""
+    works "$type: its own folder it can write" g $type xenstore-write device/hvdrv/0/os/features "mine"
+    works "$type: detach" hvdrv detach $type s
+    gsh $type "insmod /lib/hvprobe.ko addr=$addr; rmmod hvprobe"
+    has "$type: after detach the slot holds int3" "$(g $type dmesg | grep 'hvprobe: first bytes' | tail -n 1)" "cc cc cc cc cc cc cc cc"
+done
+work "keys that the guest was refused" $refused
