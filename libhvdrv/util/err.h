@@ -5,7 +5,7 @@
 
 struct hv_err {
 	int code;		/* errno value; 0: none yet */
-	char text[480];
+	char text[1000];
 };
 
 /* Fills e (may be NULL) and returns -code, so that `return hv_err(e, ENOENT, ...)` does both. */
