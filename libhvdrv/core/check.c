@@ -27,6 +27,11 @@ static int refuse(struct checker *c, const struct insn *in, const char *why)
 		      in->off + 3 < c->img->h.payload_size ? b[3] : 0, why);
 }
 
+static bool is_near_ret(const ZydisDecodedInstruction *i)
+{
+	return i->mnemonic == ZYDIS_MNEMONIC_RET && i->meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
+}
+
 /* General-purpose integer instructions; everything else is refused without asking what it does. */
 static bool allowed(const ZydisDecodedInstruction *i)
 {
@@ -41,19 +46,16 @@ static bool allowed(const ZydisDecodedInstruction *i)
 	case ZYDIS_CATEGORY_LOGICAL:
 	case ZYDIS_CATEGORY_NOP:
 	case ZYDIS_CATEGORY_WIDENOP:
-	case ZYDIS_CATEGORY_POP:
-	case ZYDIS_CATEGORY_PUSH:
-	case ZYDIS_CATEGORY_RET:
 	case ZYDIS_CATEGORY_ROTATE:
 	case ZYDIS_CATEGORY_SETCC:
 	case ZYDIS_CATEGORY_SHIFT:
 	case ZYDIS_CATEGORY_UNCOND_BR:
 		break;
-	default:
-		return i->mnemonic == ZYDIS_MNEMONIC_LEA || i->mnemonic == ZYDIS_MNEMONIC_MFENCE ||
+	default:	/* by name: popf, iret and the far ret share a category with what is meant */
+		return i->mnemonic == ZYDIS_MNEMONIC_PUSH || i->mnemonic == ZYDIS_MNEMONIC_POP || is_near_ret(i) ||
+		       i->mnemonic == ZYDIS_MNEMONIC_LEA || i->mnemonic == ZYDIS_MNEMONIC_MFENCE ||
 		       i->mnemonic == ZYDIS_MNEMONIC_LFENCE || i->mnemonic == ZYDIS_MNEMONIC_SFENCE ||
-		       i->mnemonic == ZYDIS_MNEMONIC_ENDBR64 || i->mnemonic == ZYDIS_MNEMONIC_INT3 ||
-		       i->mnemonic == ZYDIS_MNEMONIC_LEAVE;
+		       i->mnemonic == ZYDIS_MNEMONIC_ENDBR64 || i->mnemonic == ZYDIS_MNEMONIC_INT3;
 	}
 	return i->meta.isa_set == ZYDIS_ISA_SET_I86 || i->meta.isa_set == ZYDIS_ISA_SET_I186 ||
 	       i->meta.isa_set == ZYDIS_ISA_SET_I386 || i->meta.isa_set == ZYDIS_ISA_SET_I486REAL ||
@@ -69,6 +71,16 @@ static bool is_general(ZydisRegister r)
 	return r == ZYDIS_REGISTER_NONE || k == ZYDIS_REGCLASS_GPR8 || k == ZYDIS_REGCLASS_GPR16 ||
 	       k == ZYDIS_REGCLASS_GPR32 || k == ZYDIS_REGCLASS_GPR64 || k == ZYDIS_REGCLASS_FLAGS ||
 	       k == ZYDIS_REGCLASS_IP;
+}
+
+/* The stack pointer moves by push, pop, call, ret and constants only. */
+static bool moves_stack(const struct insn *in, const ZydisDecodedOperand *o)
+{
+	if (!(o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) || o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN ||
+	    ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o->reg.value) != ZYDIS_REGISTER_RSP)
+		return false;
+	return (in->i.mnemonic != ZYDIS_MNEMONIC_ADD && in->i.mnemonic != ZYDIS_MNEMONIC_SUB) ||
+	       in->op[1].type != ZYDIS_OPERAND_TYPE_IMMEDIATE;
 }
 
 static int check_memory(struct checker *c, const struct insn *in, const ZydisDecodedOperand *o)
@@ -115,6 +127,8 @@ static int check_insn(struct checker *c, const struct insn *in)
 
 		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && !is_general(o->reg.value))
 			return refuse(c, in, "register that is not general-purpose");
+		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && moves_stack(in, o))
+			return refuse(c, in, "stack pointer set to what is not known");
 		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
 			rc = check_memory(c, in, o);
 			if (rc)
@@ -136,7 +150,7 @@ static int check_after_ret(struct checker *c, const struct insn *in)
 {
 	uint32_t next = in->off + in->i.length;
 
-	if (in->i.meta.category != ZYDIS_CATEGORY_RET)
+	if (!is_near_ret(&in->i))
 		return 0;
 	return next < c->img->h.code_size && c->img->payload[next] == 0xcc ? 0 : refuse(c, in, "ret without int3 after it");
 }
