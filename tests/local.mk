@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-only
 EXTRA_DIST += tests/lab
+include tests/fuzz/local.mk
