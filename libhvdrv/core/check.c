@@ -27,6 +27,14 @@ static int refuse(struct checker *c, const struct insn *in, const char *why)
 		      in->off + 3 < c->img->h.payload_size ? b[3] : 0, why);
 }
 
+/* In the categories below, and yet not for a driver: they set the interrupt flag, or go anywhere. */
+static bool forbidden(const ZydisDecodedInstruction *i)
+{
+	return i->mnemonic == ZYDIS_MNEMONIC_POPF || i->mnemonic == ZYDIS_MNEMONIC_POPFD ||
+	       i->mnemonic == ZYDIS_MNEMONIC_POPFQ ||
+	       (i->meta.category == ZYDIS_CATEGORY_RET && i->mnemonic != ZYDIS_MNEMONIC_RET);	/* iret */
+}
+
 /* General-purpose integer instructions; everything else is refused without asking what it does. */
 static bool allowed(const ZydisDecodedInstruction *i)
 {
@@ -77,6 +85,8 @@ static int check_memory(struct checker *c, const struct insn *in, const ZydisDec
 
 	if (o->mem.segment != ZYDIS_REGISTER_DS && o->mem.segment != ZYDIS_REGISTER_SS)
 		return refuse(c, in, "segment override");
+	if (in->i.address_width != 64)
+		return refuse(c, in, "address of 32 bits");
 	if (o->mem.base == ZYDIS_REGISTER_NONE && o->mem.type != ZYDIS_MEMOP_TYPE_AGEN)
 		return refuse(c, in, "absolute address");
 	if (o->mem.base != ZYDIS_REGISTER_RIP)
@@ -108,7 +118,7 @@ static int check_insn(struct checker *c, const struct insn *in)
 	bool branch = in->i.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE || in->i.meta.category == ZYDIS_CATEGORY_RET;
 	int rc;
 
-	if (!allowed(&in->i) || (in->i.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED))
+	if (!allowed(&in->i) || forbidden(&in->i) || (in->i.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED))
 		return refuse(c, in, "instruction that a driver may not contain");
 	for (int k = 0; k < in->i.operand_count; k++) {
 		const ZydisDecodedOperand *o = &in->op[k];
