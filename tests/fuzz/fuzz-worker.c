@@ -209,7 +209,6 @@ static void start(void)
 {
 	struct hv_err e;
 
-	be_quiet();
 	wk = calloc(1, sizeof(*wk));
 	MUST(wk);
 	wk->about.domid = 1;
