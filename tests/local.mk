@@ -2,3 +2,4 @@
 EXTRA_DIST += tests/lab
 include tests/fuzz/local.mk
 include tests/meta/local.mk
+include tests/cli/local.mk
