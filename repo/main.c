@@ -245,7 +245,7 @@ static int import_one(struct opts *o, const char *file, const struct hv_keyring 
 	rc = hv_store_add(o->repo, &img, ring, id, e);
 	hv_image_free(&img);
 	if (rc)
-		return hv_err_in(e, "%s is refused", file);
+		return hv_err_in(e, rc == -EPERM || rc == -ENOEXEC ? "%s is refused" : "%s is not stored", file);
 	printf("%s\n", id);
 	return 0;
 }
