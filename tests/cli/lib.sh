@@ -4,7 +4,7 @@
 
 # Paths, ids and times that differ from run to run.
 mask() {
-    sed -E -e "s,$tmp,TMP,g" -e "s,$builddir/(\.libs/)?(lt-)?,,g" -e 's/\b[0-9a-f]{64}\b/ID/g' -e 's/\b[0-9a-f]{12}\b/ID/g' \
+    sed -E -e "s,$tmp,TMP,g" -e "s,$builddir/(\.libs/)?(lt-)?,,g" -e 's/\b[0-9a-f]{64}\b/ID/g' -e 's/(^|[^-0-9a-f])[0-9a-f]{12}\b/\1ID/g' \
         -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}/TIME/' -e "s/\b$(setting PACKAGE_VERSION | sed 's/\./\\./g')\b/VERSION/g"
 }
 
