@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include "desc.h"
 
@@ -16,11 +17,11 @@ static int read_cfg(config_t *cfg, const char *path, struct hv_err *e)
 	return -e->code;
 }
 
-static const char *base_name(const char *path)
+static void base_name(const char *path, char *name, size_t size)
 {
 	const char *s = strrchr(path, '/');
 
-	return s ? s + 1 : path;
+	snprintf(name, size, "%s", s ? s + 1 : path);
 }
 
 /* What a description must have, as a table; the first that is missing or of another type is the error. */
@@ -68,7 +69,7 @@ int device_desc_read(const char *path, struct device_desc *d, struct hv_err *e)
 	int rc;
 
 	memset(d, 0, sizeof(*d));
-	d->file = base_name(path);
+	base_name(path, d->file, sizeof(d->file));
 	rc = read_cfg(&d->cfg, path, e);
 	if (rc)
 		return rc;
@@ -110,7 +111,7 @@ int os_desc_read(const char *path, struct os_desc *d, struct hv_err *e)
 	int rc;
 
 	memset(d, 0, sizeof(*d));
-	d->file = base_name(path);
+	base_name(path, d->file, sizeof(d->file));
 	rc = read_cfg(&d->cfg, path, e);
 	if (rc)
 		return rc;

@@ -10,14 +10,14 @@
 
 struct device_desc {
 	config_t cfg;
-	const char *file;		/* base name, for comments and messages */
+	char file[128];			/* base name, for comments and messages */
 	const char *device, *class, *mode, *skeleton;
 	int version, fixed_pages, pages_per_tag;
 };
 
 struct os_desc {
 	config_t cfg;
-	const char *file;
+	char file[128];
 	const char *os, *arch, *abi, *release_min, *release_max;
 	uint8_t prologue[16];
 	int prologue_len;

@@ -20,11 +20,11 @@ static int take_section(struct hv_image *img, const char *name, const GElf_Shdr 
 		return 0;
 	if (!text && !rodata)
 		return hv_err(e, ENOEXEC, "section %s: a driver has code and constants only, no variables", name);
-	if (h->sh_addr + h->sh_size > HVDRV_SLOT_SIZE)
-		return hv_err(e, ENOEXEC, "the driver has %zu bytes, a slot %u", (size_t)(h->sh_addr + h->sh_size),
+	if (h->sh_addr > HVDRV_SLOT_SIZE || h->sh_size > HVDRV_SLOT_SIZE - h->sh_addr)
+		return hv_err(e, ENOEXEC, "the driver has %zu bytes at %zu, a slot %u", (size_t)h->sh_size, (size_t)h->sh_addr,
 			      HVDRV_SLOT_SIZE);
 	d = elf_getdata(scn, NULL);
-	if (!d || d->d_size != h->sh_size)
+	if (!d || !d->d_buf || d->d_size != h->sh_size)
 		return hv_err(e, ENOEXEC, "section %s cannot be read", name);
 	memcpy(img->payload + h->sh_addr, d->d_buf, d->d_size);
 	if (text)

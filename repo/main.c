@@ -247,7 +247,7 @@ static int import_one(struct opts *o, const char *file, const struct hv_keyring 
 	rc = hv_store_add(o->repo, &img, ring, id, e);
 	hv_image_free(&img);
 	if (rc)
-		return hv_err_in(e, "%s is refused", file);
+		return hv_err_in(e, rc == -EPERM || rc == -ENOEXEC ? "%s is refused" : "%s is not stored", file);
 	printf("%s\n", id);
 	return 0;
 }
@@ -372,15 +372,45 @@ static int load_any(struct opts *o, const char *what, struct hv_image *img, char
 	return rc;
 }
 
+struct listing {
+	const struct hv_image *img;
+	uint32_t pad_at, pad;		/* a run of int3 that is not printed yet */
+};
+
+static void show_padding(struct listing *l)
+{
+	if (l->pad)
+		printf(l->pad > 1 ? "  %04x  int3 (%u times)\n" : "  %04x  int3\n", l->pad_at, l->pad);
+	l->pad = 0;
+}
+
 static void show_insn(void *arg, uint32_t off, const char *text)
 {
 	static const char *const names[] = HVDRV_ENTRY_NAMES;
-	const struct hv_image *img = arg;
+	struct listing *l = arg;
 
+	if (!strcmp(text, "int3")) {
+		if (!l->pad++)
+			l->pad_at = off;
+		return;
+	}
+	show_padding(l);
 	for (int k = 0; k < HVDRV_ENTRIES; k++)
-		if (img->h.entry[k] == off)
+		if (l->img->h.entry[k] == off)
 			printf("%s:\n", names[k]);
 	printf("  %04x  %s\n", off, text);
+}
+
+/* When the image was made, as its header says: any number. */
+static void show_time(const struct hv_image *img)
+{
+	time_t t = img->h.created;
+	struct tm *tm = gmtime(&t);
+	char when[32] = "?";
+
+	if (tm)
+		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", tm);
+	printf("made       %s UTC by %s\n", when, img->h.generator);
 }
 
 static int cmd_show(struct opts *o)
@@ -389,8 +419,8 @@ static int cmd_show(struct opts *o)
 	struct hv_keyring ring;
 	struct hv_image img;
 	struct hv_err e, ve;
-	char id[65], when[32];
-	time_t t;
+	struct listing l = { .img = &img };
+	char id[65];
 	const char *by;
 	int rc;
 
@@ -402,20 +432,20 @@ static int cmd_show(struct opts *o)
 	if (rc)
 		return fail(rc, &e);
 	by = signer(&img, &ring, &ve);
-	t = img.h.created;
-	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", gmtime(&t));
 	printf("id         %s\ndevice     %s, version %u\nclass      %s, %s\nos         %s %s to %s, %s, %s\n", id, img.h.device,
 	       img.h.version, img.h.class, img.h.mode, img.h.os, img.h.release_min, img.h.release_max, img.h.os_arch,
 	       img.h.os_abi);
 	printf("contract   %u\ncode       %u bytes, constants %u bytes\nqueue      %u pages and %u per tag\n", img.h.abi,
 	       img.h.code_size, img.h.payload_size - img.h.code_size, img.h.queue_fixed_pages, img.h.queue_pages_per_tag);
-	printf("made       %s UTC by %s\nsigned by  %s\n", when, img.h.generator, by ? by : ve.text);
+	show_time(&img);
+	printf("signed by  %s\n", by ? by : ve.text);
 	rc = hv_check_code(&img, &ve);
 	printf("code check %s\nentries   ", rc ? ve.text : "passed");
 	for (int k = 0; k < HVDRV_ENTRIES; k++)
 		printf(" %s 0x%x", names[k], img.h.entry[k]);
 	printf("\n\n");
-	hv_disassemble(&img, show_insn, &img);
+	hv_disassemble(&img, show_insn, &l);
+	show_padding(&l);
 	hv_keyring_free(&ring);
 	hv_image_free(&img);
 	return 0;
@@ -494,7 +524,7 @@ static const struct {
 	const char *help;
 } cmds[] = {
 	{ "keygen", cmd_keygen, "[NAME]                          make a signing key [local]" },
-	{ "generate", cmd_generate, "--device NAME --os NAME         make a driver; --out FILE, --emit-c, --key NAME" },
+	{ "generate", cmd_generate, "--device NAME --os NAME         make a driver" },
 	{ "import", cmd_import, "FILE...                         store images made elsewhere" },
 	{ "list", cmd_list, "[--json]                        what is stored" },
 	{ "show", cmd_show, "ID|FILE                         metadata, entry points, disassembly" },
@@ -505,9 +535,20 @@ static const struct {
 
 static int help(void)
 {
-	printf("usage: hvdrv-repo [--repo DIR] [--keys DIR] [--data DIR] COMMAND ...\n\n");
+	printf("usage: hvdrv-repo [OPTION...] COMMAND ...   driver images, see hvdrv-repo(1)\n\n");
 	for (size_t i = 0; i < NCMDS; i++)
 		printf("  %-9s %s\n", cmds[i].name, cmds[i].help);
+	printf("\n  --repo DIR      images [" HV_REPO_DIR "]\n"
+	       "  --keys DIR      keys [" HV_KEYS_DIR "]\n"
+	       "  --data DIR      descriptions and skeletons [" HV_DATA_DIR "]\n"
+	       "  --json          list: JSON\n\n"
+	       "generate: the device and the guest, by name or by what is wanted\n"
+	       "  --device NAME   or --class CLASS --mode MODE\n"
+	       "  --os NAME       or --os-type, --os-arch, --os-abi and --os-release, as the guest says\n"
+	       "  --key NAME      signs it [local]\n"
+	       "  --out FILE      write it there, do not store it\n"
+	       "  --emit-c        print the driver's C, and no more\n"
+	       "  --include DIR   folder of hvdrv/abi.h [DATA/include]\n");
 	return 0;
 }
 

@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
 EXTRA_DIST += tests/lab
+include tests/fuzz/local.mk
+include tests/meta/local.mk
+include tests/cli/local.mk

@@ -51,7 +51,8 @@ static void take_uuid(XLU_Config *cfg, struct guestcfg *g)
 static int take_device(struct guestcfg *g, const char *text, struct hv_err *e)
 {
 	struct hv_params *p = &g->p[g->n];
-	int rc = hv_params_parse(text, p, e);
+	/* NULL: a list within the list */
+	int rc = text ? hv_params_parse(text, p, e) : hv_err(e, EINVAL, "must be a text in quotes");
 
 	if (!rc && !*p->name)
 		rc = hv_err(e, EINVAL, "name= is missing");
@@ -67,9 +68,11 @@ static int take_device(struct guestcfg *g, const char *text, struct hv_err *e)
 static int take_list(XLU_Config *cfg, struct guestcfg *g, struct hv_err *e)
 {
 	XLU_ConfigList *list;
-	int n, rc = 0;
+	int n, rc = xlu_cfg_get_list(cfg, "hvdrv", &list, &n, 1);
 
-	if (xlu_cfg_get_list(cfg, "hvdrv", &list, &n, 0) || !n)
+	if (rc == EINVAL)
+		return hv_err(e, EINVAL, "hvdrv must be a list: hvdrv = [ \"name=data,class=block,backend=/PATH\" ]");
+	if (rc || !n)
 		return 0;
 	if (n > (int)HVDRV_SLOTS)
 		return hv_err(e, EINVAL, "the hvdrv list has %d devices, a guest takes %u", n, HVDRV_SLOTS);

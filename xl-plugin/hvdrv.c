@@ -98,8 +98,6 @@ static int cmd_list(struct opts *o)
 	char *json;
 	int rc;
 
-	if (o->argc > 1)
-		return usage_error("list takes one guest, or none for all");
 	rc = hvdrv_list(o->h, dom, &json);
 	if (rc)
 		return fail(o, rc, NULL, NULL);
@@ -198,8 +196,6 @@ static int cmd_show(struct opts *o)
 	char *json;
 	int rc;
 
-	if (o->argc < 1 || o->argc > 2)
-		return usage_error("show needs a guest, and takes a device");
 	rc = hvdrv_show(o->h, o->argv[0], o->argc == 2 ? o->argv[1] : NULL, &json);
 	if (rc)
 		return fail(o, rc, NULL, NULL);
@@ -222,8 +218,6 @@ static int cmd_attach(struct opts *o)
 	char disk[32], safe[40];
 	int rc;
 
-	if (o->argc != 3)
-		return usage_error("attach needs a guest, a device's name, and class=block,backend=PATH[,...]");
 	rc = hvdrv_attach(o->h, o->argv[0], o->argv[1], o->argv[2], o->timeout, o->persist ? HVDRV_PERSIST : 0, disk);
 	if (rc)
 		return fail(o, rc, o->argv[0], o->argv[1]);
@@ -235,8 +229,6 @@ static int cmd_detach(struct opts *o)
 {
 	int rc;
 
-	if (o->argc != 2)
-		return usage_error("detach needs a guest and a device's name");
 	if (o->force)
 		fprintf(stderr, "hvdrv: %s/%s: by force: requests in flight end with an error, what the guest has not flushed is lost\n",
 			o->argv[0], o->argv[1]);
@@ -251,8 +243,6 @@ static int cmd_resize(struct opts *o)
 	char size[32];
 	int rc;
 
-	if (o->argc != 2)
-		return usage_error("resize needs a guest and a device's name");
 	rc = hvdrv_resize(o->h, o->argv[0], o->argv[1], o->timeout, &bytes);
 	if (rc)
 		return fail(o, rc, o->argv[0], o->argv[1]);
@@ -265,12 +255,19 @@ static const struct {
 	const char *name;
 	int (*fn)(struct opts *);
 	const char *help;
+	int min, max;			/* arguments */
+	const char *usage;
 } cmds[] = {
-	{ "list", cmd_list, "[DOM]                              devices of a guest, or of all" },
-	{ "attach", cmd_attach, "DOM NAME class=block,backend=PATH[,ro][,shared][,size=N]" },
-	{ "detach", cmd_detach, "DOM NAME [--force]                 flush and take away" },
-	{ "resize", cmd_resize, "DOM NAME                           the backend has grown" },
-	{ "show", cmd_show, "DOM [NAME]                         everything, with counters" },
+	{ "list", cmd_list, "[DOM]                              devices of a guest, or of all", 0, 1,
+	  "list takes one guest, or none for all" },
+	{ "attach", cmd_attach, "DOM NAME class=block,backend=PATH[,ro][,shared][,size=N]", 3, 3,
+	  "attach needs a guest, a device's name, and class=block,backend=PATH[,...]" },
+	{ "detach", cmd_detach, "DOM NAME [--force]                 flush and take away", 2, 2,
+	  "detach needs a guest and a device's name" },
+	{ "resize", cmd_resize, "DOM NAME                           the backend has grown", 2, 2,
+	  "resize needs a guest and a device's name" },
+	{ "show", cmd_show, "DOM [NAME]                         everything, with counters", 1, 2,
+	  "show needs a guest, and takes a device" },
 };
 #define NCMDS (sizeof(cmds) / sizeof(cmds[0]))
 
@@ -364,9 +361,13 @@ int main(int argc, char **argv)
 		name = *o.argv++;
 		o.argc--;
 	}
-	for (size_t i = 0; i < NCMDS; i++)
-		if (!strcmp(cmds[i].name, name))
-			return run(&o, cmds[i].fn);
+	for (size_t i = 0; i < NCMDS; i++) {
+		if (strcmp(cmds[i].name, name))
+			continue;
+		if (o.argc < cmds[i].min || o.argc > cmds[i].max)
+			return usage_error(cmds[i].usage);
+		return run(&o, cmds[i].fn);
+	}
 	fprintf(stderr, "hvdrv: no command \"%s\"; try `hvdrv --help`\n", name);
 	return HV_EXIT_USAGE;
 }

@@ -70,9 +70,5 @@ static int filter_calls(struct hv_err *e)
 
 int wk_depriv_calls(struct hv_err *e)
 {
-#ifdef __SANITIZE_ADDRESS__
-	return 0;		/* the sanitizer's runtime needs more calls than a worker */
-#else
-	return filter_calls(e);
-#endif
+	return HV_SANITIZED ? 0 : filter_calls(e);	/* a sanitizer's runtime needs more calls than a worker */
 }

@@ -89,6 +89,8 @@ static int check_memory(struct checker *c, const struct insn *in, const ZydisDec
 
 	if (o->mem.segment != ZYDIS_REGISTER_DS && o->mem.segment != ZYDIS_REGISTER_SS)
 		return refuse(c, in, "segment override");
+	if (in->i.address_width != 64)
+		return refuse(c, in, "address of 32 bits");
 	if (o->mem.base == ZYDIS_REGISTER_NONE && o->mem.type != ZYDIS_MEMOP_TYPE_AGEN)
 		return refuse(c, in, "absolute address");
 	if (o->mem.base != ZYDIS_REGISTER_RIP)

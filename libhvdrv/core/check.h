@@ -10,7 +10,7 @@
 
 /*
  * 0 when: every byte of the code decodes; each entry begins with endbr64 (ENTRY_PROLOGUE); only general-purpose
- * instructions without privilege, without segment override, port, string or system access; branches are direct
+ * instructions without privilege, without segment override, 32-bit address, port, string or system access; branches are direct
  * and land on an instruction of this code; no address is absolute; memory relative to rip lies in the payload and
  * is only read; every ret is followed by int3. Else -ENOEXEC with the offset and the instruction.
  */

@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 #include "core/record.h"
 #include "util/file.h"
+#include "util/str.h"
 
 #define FORMAT 1
 #define MAX_FILE (256 * 1024)
@@ -74,8 +75,8 @@ static int parse_one(struct json_object *d, struct hv_params *p, struct hv_err *
 {
 	int rc = hv_params_parse(text_of(d, "params"), p, e);
 
-	if (!rc && (!*text_of(d, "name") || strlen(text_of(d, "name")) >= sizeof(p->name)))
-		rc = hv_err(e, EINVAL, "a device without a name");
+	if (!rc && !hv_str_is_name(text_of(d, "name"), HVDRV_NAME_MAX))
+		rc = hv_err(e, EINVAL, "a device without a proper name");
 	if (!rc)
 		strcpy(p->name, text_of(d, "name"));
 	return rc;

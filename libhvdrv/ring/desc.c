@@ -8,9 +8,9 @@
 struct reader {
 	hv_copy_page_fn copy;
 	void *arg;
-	union { struct hvdrv_desc d; struct hvdrv_desc_more m; uint8_t raw[HVDRV_PAGE]; } page;
 	uint32_t pages, next, left;
 	const uint32_t *at;
+	union { struct hvdrv_desc d; struct hvdrv_desc_more m; uint8_t raw[HVDRV_PAGE]; } page;
 };
 
 static int next_page(struct reader *r, struct hv_err *e)

@@ -51,12 +51,12 @@ ssize_t hv_sock_recv(int fd, void *data, size_t len, int fds[HV_SOCK_FDS])
 	if (r < 0)
 		return -errno;
 	take_fds(&m, fds);
-	if (!(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	if (r && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		return r;
 	for (int i = 0; i < HV_SOCK_FDS; i++)
 		if (fds[i] >= 0)
-			close(fds[i]);
-	return -EMSGSIZE;
+			close(fds[i]);	/* an empty message may have some, too */
+	return r ? -EMSGSIZE : 0;
 }
 
 static int address(const char *path, struct sockaddr_un *a)

@@ -32,7 +32,8 @@ int hv_str_size(const char *s, uint64_t *v)
 		return -EINVAL;
 	snprintf(num, sizeof(num), "%.*s", (int)(u ? n - 1 : n), s);
 	rc = hv_str_u64(num, UINT64_MAX >> shift, v);
-	*v <<= shift;
+	if (!rc)
+		*v <<= shift;
 	return rc;
 }
 

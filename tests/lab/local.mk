@@ -13,6 +13,8 @@ tests/lab/mods/hvprobe.ko: tests/lab/mods/hvprobe.c tests/lab/mods/Kbuild
 	env -u MAKEFLAGS -u MFLAGS $(MAKE) -s -C $(GUEST_KERNEL) M=$(abs_builddir)/tests/lab/mods/build modules && \
 	strip -g -o $@ tests/lab/mods/build/hvprobe.ko
 endif
+DIST_PRUNE += tests/lab/guestprogs tests/lab/mods/build tests/lab/mods/hvprobe.ko tests/lab/hostile/.deps \
+	tests/lab/hostile/.libs tests/lab/hostile/.dirstamp tests/lab/hostile/*.o
 clean-local: clean-probe
 clean-probe:
 	rm -rf tests/lab/mods/build tests/lab/mods/hvprobe.ko

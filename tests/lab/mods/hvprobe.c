@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /* hvprobe addr=0x... - lab: tries to write each page of a slot, as the guest's kernel; tells how they are mapped. */
 #define pr_fmt(fmt) "hvprobe: " fmt
 #include <linux/mm.h>

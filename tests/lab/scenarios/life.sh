@@ -43,7 +43,7 @@ for type in pv pvh; do
     fails "$type: xl save" 1 "life has hvdrv devices.*detach" xl save life /tmp/life.save
     fails "$type: xl migrate" 1 "life has hvdrv devices.*detach" xl migrate life localhost
     wait
-    is "$type: its I/O went on" "$(cat /run/lab/life.io)" done
+    is "$type: its I/O went on" "$(cat /run/lab/life.io)" "done"
     is "$type: no saved state" "$(ls /tmp/life.save 2>/dev/null)" ""
     works "$type: detach" hvdrv detach life data
     works "$type: attach --persist" hvdrv attach --persist life more class=block,backend=/data/life.img

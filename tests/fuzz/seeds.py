@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Makes the fuzzers' seeds: seeds.py SRCDIR BUILDDIR OUT -> OUT/fuzz-NAME/*."""
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+SRC, BUILD, OUT = sys.argv[1:4]
+HEADER = 512
+
+
+def put(name, seeds):
+    folder = os.path.join(OUT, "fuzz-" + name)
+    os.makedirs(folder, exist_ok=True)
+    for i, data in enumerate(seeds):
+        with open(os.path.join(folder, "seed-%02d" % i), "wb") as f:
+            f.write(data if isinstance(data, bytes) else data.encode())
+
+
+def read(*path):
+    with open(os.path.join(SRC, *path), "rb") as f:
+        return f.read()
+
+
+def header(code, payload, magic=b"HVDRVIMG", fmt=1):
+    entries = [k * 32 for k in range(5)] + [0] * 3
+    h = magic + struct.pack("<8I8IQ", fmt, HEADER, code, payload, 1, 1, 2, 1, *entries, 1700000000)
+    for text, size in (("blkif", 32), ("block", 16), ("virtual", 16), ("linux", 16), ("x86_64", 16),
+                       ("linux-kernel", 32), ("6.1", 32), ("6.1", 32), ("hvdrv-repo-0", 32)):
+        h += text.encode().ljust(size, b"\0")
+    return h.ljust(HEADER, b"\0")
+
+
+def image():
+    code = (b"\xf3\x0f\x1e\xfa\xc3\xcc" + b"\xcc" * 26) * 6
+    whole = header(len(code), len(code) + 8) + code + b"constant"
+    put("image", [b"\0" + whole, b"\1" + whole, b"\1" + whole[:-9], b"\0" + whole[:100], b"\0",
+                  b"\0" + header(4, 4, b"NOTANIMG") + b"1234", b"\0" + header(4, 4, fmt=2) + b"1234"])
+
+
+def params():
+    base = "class=block,backend=/srv/disk.img"
+    put("params", [base, base + ",ro,shared", base + ",size=20G,name=data,mode=virtual", "name=data, " + base,
+                   base + ",place=foreign,format=raw,size=1048576k", "class=net,backend=x", "backend=/x,,=,size=-1",
+                   base + ",size=0x1000", base + ",size=16777216T", base + ",name=" + "n" * 32, ""])
+
+
+def guestcfg():
+    dev = '"name=data,class=block,backend=/srv/a.img"'
+    put("guestcfg", [b"\0" + t.encode() for t in (
+        'name = "web1"\nmemory = 512\nhvdrv = [ %s ]\n' % dev, 'name="w"\nhvdrv=[%s, %s]\n' % (dev, dev),
+        'uuid = "8f2a510e-6d3b-4c77-9a10-7e461bd2035c"\nhvdrv = "x"\n', "hvdrv = [ [ 'a' ] ]\n", "# nothing\n", "broken = [")]
+        + [b"\1" + t.encode() for t in (dev, "'name=b,class=block,backend=/b,ro'", "", "[]", ",".join([dev] * 17))]
+        + [b"\x81" + dev.encode()])
+
+
+def record():
+    one = '{"name":"data","params":"class=block,backend=/x","from":"config"}'
+    put("record", ['{"format":1,"devices":[%s]}' % d for d in (
+        one, "", one + ',{"name":"added","params":"class=block,backend=/y,ro","from":"persist"}', "null", "7", '{"name":"a/b","params":"class=block,backend=/x"}')]
+        + ['{"format":2,"devices":[]}', "[]", "{", "", '{"format":"x","devices":{}}', "\0"])
+
+
+def desc():
+    device, system = read("repo", "devices", "blkif.conf"), read("repo", "oses", "linux-6.1-x86_64.conf")
+    small = b'device="d";class="c";mode="m";skeleton="ring";version=1;queue={fixed_pages=1;pages_per_tag=0;};\n'
+    tail = b"numbers={a={b=1;};};layout={r={f={at=0;size=4;};};};opcode={read=0;write=1;write_fua=2;flush=3;discard=4;" \
+           b"write_zeroes=5;};status={ok=0;};"
+    put("desc", [device, system, small + tail, small, device.replace(b"stride", b"a-b*"), system.replace(b"0xf3", b"0xfff3"),
+                 device.replace(b'"ring"', b'"../ring"'), b"a = ", b'version = "x";'])
+
+
+def elf():
+    source = b"static const int t[4] = {1, 2, 3, 4};\nint f(int i) { return t[i & 3]; }\nint v;\n"
+    seeds = [b"", b"\x7fELF"]
+    compiler = os.environ.get("CC", "cc").split()[0]
+    with tempfile.TemporaryDirectory() as tmp:
+        for extra in (["-Wl,-Ttext=0"], ["-Wl,-Ttext=0", "-Dv=v __attribute__((section(\".x\")))"], ["-c"]):
+            out = os.path.join(tmp, "out")
+            run = subprocess.run([compiler, "-x", "c", "-", "-O2", "-nostdlib", "-static", "-fPIE", "-fno-asynchronous-unwind-tables",
+                                  "-Wl,-e0", "-Wl,--build-id=none", "-o", out] + extra, input=source, capture_output=True, check=False)
+            if run.returncode == 0:
+                with open(out, "rb") as f:
+                    seeds.append(f.read())
+    put("elf", seeds)
+
+
+# ---- the ring: entries as the public header lays them out ----
+
+def request(op, segs, sector=8, tag=1):
+    e = struct.pack("<BBHIQQ", op, len(segs), 0, 0, tag, sector)
+    return (e + b"".join(struct.pack("<IBBH", *s, 0) for s in segs)).ljust(112, b"\0")
+
+
+def ranged(op, sector, sectors):
+    return struct.pack("<BBHIQQQ", op, 0, 0, 0, 3, sector, sectors).ljust(112, b"\0")
+
+
+def indirect(op, n, page):
+    return struct.pack("<BBHIQQHHI", 6, op, n, 0, 4, 16, 0, 0, page).ljust(112, b"\0")
+
+
+def blkif():
+    limits = struct.pack("<BIBBI", 0x7e & ~32, 2048, 0, 63, 63 * 4096) + struct.pack("<I", 0xfffffff0)
+    two = [(5, 0, 7), (6, 0, 7)]
+    entries = [request(0, two), request(1, [(5, 3, 4)]), request(65, two), request(3, []), ranged(5, 0, 64), ranged(64, 8, 8),
+               indirect(0, 2, 9), indirect(1, 63, 9), indirect(5, 1, 9), request(0, [(5, 6, 3)]), request(0, two, 2047),
+               request(99, two), request(1, two * 6)]
+    write, move, take, answer, push, arm = b"\x08", b"\x00", b"\x04", b"\x06", b"\x0f", b"\x07"
+
+    def play(*list_):
+        out = limits
+        for i, e in enumerate(list_):
+            out += write + bytes([(0xf0 + i) & 63]) + e + move + b"\1" + take
+            if e[0] == 6:
+                out += b"".join(struct.pack("<IBBH", 7, 0, 7, 0) for _ in range(e[2]))
+        return out + answer + b"\0" + push + arm
+    put("blkif", [play(e) for e in entries] + [play(*entries), limits + (move + b"\x7f" + take) * 3,
+                                               limits + move + b"\2" + take * 2 + move + b"\xff" + take * 3])
+
+
+def desc_guest():
+    def good(queues, depth, pages, *changes):
+        return bytes([1 | (queues - 1) << 1, depth - 1, pages - 1]) + b"".join(struct.pack("<Hh", *c) for c in changes) + b"\0\0\0\0\0"
+    put("desc-guest", [good(1, 32, 34), good(8, 128, 130), good(8, 128, 160), good(2, 64, 66, (2, 1)), good(1, 8, 8, (1, 9)),
+                       good(1, 8, 8, (3, 5)), good(1, 8, 8, (8, 1)), good(1, 8, 8, (40, 0)), good(8, 128, 130, (1024, 0)),
+                       bytes([0, 31, 33]) + struct.pack("<8I", 0x44564948, 1, 0, 100, 1, 32, 9, 34)])
+
+
+def check():
+    body = [b"\xc3\xcc", b"\xeb\x00\xcc", b"\x48\x8b\x05\x00\x00\x00\x00\xc3\xcc", b"\x67\x8b\x05\x00\x00\x00\x00\xc3\xcc",
+            b"\x48\xcf\xcc", b"\xcf\xcc", b"\x9d\xc3\xcc", b"\x9c\xc3\xcc", b"\x0f\x01\xd0\xcc", b"\xfa\xcc", b"\xcd\x80\xcc",
+            b"\x65\x48\x8b\x00\xc3\xcc", b"\xff\xe0\xcc", b"\x48\x89\x05\x00\x00\x00\x00\xcc", b"\xa1" + b"\0" * 8 + b"\xcc",
+            b"\xe8\xfb\xff\xff\xff\xc3\xcc", b"\x66\x0f\x1f\x84\x00\x00\x00\x00\x00\xcc", b"\x0f\xae\xf0\xcc", b"\xf0\x0f\xb1\x0f\xcc",
+            b"\xf3\xa4\xcc", b"\x0f\x6f\x00\xcc", b"\xeb\xff\xc0\xcc", b"\x0f", b"\xc2\x08\x00\xcc", b"\xcb\xcc", b"\x67\x8b\x00\xc3\xcc",
+            b"\x67\xe3\x00\xc3\xcc", b"\xe2\xfe\xcc", b"\x8e\xd8\xcc", b"\x1e\xcc", b"\x0f\xa1\xcc", b"\x62\xf1\x7c\x48\x28\xc0\xcc"]
+    put("check", [b"\1\10" + b for b in body] + [b"\0\0" + (b"\xf3\x0f\x1e\xfa\xc3\xcc" + b"\xcc" * 26) * 5, b"\0\0"])
+
+
+def store():
+    uuid = "/vm/8f2a510e-6d3b-4c77-9a10-7e461bd2035c"
+    put("store", ["\0\x10\0\0\0" + "12\0", "\0\xff\xff\0\0" + "0x1f\0", "\1" + "20G\0" + "00" * 16 + "\0\x1b[31m\\x\0", "\1" + "6.1.0\0" + "6.1\0" + "6.2\0",
+                  "\2\5\0" + uuid + "\0" + "0\n1\n3\0data\0x\0y\0", "\3web1\0data\0" + "0\n5\n7\0name\0web1\0" + uuid + "\0" + "0\n4\0a\0data\0" + uuid + "\0",
+                  "\3" + "5\0data\0" + uuid + "-1\0" + "2\0data\0" + uuid + "\0", "\4" + "0\n1\n999\n1000\nx\0", "\3Domain-0\0x\0"])
+
+
+def worker():
+    """Steps: 0 a message of hvdrvd, 2 hang up, 3 event, 4 a write into a ring, 7 serve."""
+    def say(kind, bits=0, rest=b""):
+        return bytes([0, kind, bits]) + rest
+    add = say(1, 0, bytes([1, 2]) + bytes(range(10, 18)))
+
+    def ring(at, data):
+        return b"\4\0" + struct.pack("<HB", at, len(data)) + data
+
+    def go(*entries):
+        out = b"".join(ring(64 + 112 * i, e) for i, e in enumerate(entries))
+        return out + ring(0, struct.pack("<I", len(entries))) + b"\3\x0a\7\7"
+    two = [(5, 0, 7), (6, 0, 7)]
+    put("worker", [add, add + say(0) + say(4) + say(2), add + go(request(0, two)), add + go(request(1, two), request(3, [])),
+                   add + go(indirect(1, 2, 9)) + struct.pack("<IBBH", 5, 0, 7, 0) * 2, add + go(ranged(5, 0, 64), ranged(64, 8, 8)) + say(4),
+                   add + ring(0, b"\xff\xff\xff\x7f") + b"\3\x0a\7", add + go(request(0, [(7, 0, 7)])) + b"\2" + say(0) + say(5), add + add,
+                   say(1, 1, bytes([8, 4]) + bytes(range(1, 9))) + say(3, 1) + say(2, 1) + b"\7", say(9), b"\1\x09\0abcdefghi",
+                   add + go(request(0, two), request(1, two)) + say(5) + b"\7"])
+
+
+for make in (image, params, guestcfg, record, desc, elf, blkif, desc_guest, check, store, worker):
+    make()
