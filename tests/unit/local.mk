@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Unit and property tests: one program per module, Check's summary in each log. HV_SEED=N repeats a random one.
+UNIT_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JSON_CFLAGS) $(SODIUM_CFLAGS)
+UNIT_LIBS = libunit.la libplace.la libcore.la $(CHECK_LIBS) $(JSON_LIBS) $(SODIUM_LIBS)
+
+check_LTLIBRARIES = libunit.la
+libunit_la_SOURCES = tests/unit/unit.c tests/unit/unit.h
+libunit_la_CFLAGS = $(UNIT_CFLAGS)
+
+UNIT_TESTS = tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-params
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
+
+tests_unit_t_str_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_str_LDADD = $(UNIT_LIBS)
+tests_unit_t_log_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_log_LDADD = $(UNIT_LIBS)
+tests_unit_t_file_SOURCES = tests/unit/t-file.c tests/unit/steps.c tests/unit/steps.h
+tests_unit_t_file_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_file_LDADD = $(UNIT_LIBS)
+tests_unit_t_sock_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_sock_LDADD = $(UNIT_LIBS)
+tests_unit_t_params_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_params_LDADD = $(UNIT_LIBS)
+
+# `make check`, then one line for all of it; its status is that of the tests
+.PHONY: check-summary
+check-summary:
+	@$(MAKE) $(AM_MAKEFLAGS) check; st=$$?; $(srcdir)/tests/unit/summary $(TEST_LOGS) && exit $$st
+EXTRA_DIST += tests/unit/summary
