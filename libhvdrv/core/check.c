@@ -41,17 +41,17 @@ static bool allowed(const ZydisDecodedInstruction *i)
 	case ZYDIS_CATEGORY_LOGICAL:
 	case ZYDIS_CATEGORY_NOP:
 	case ZYDIS_CATEGORY_WIDENOP:
-	case ZYDIS_CATEGORY_POP:
-	case ZYDIS_CATEGORY_PUSH:
-	case ZYDIS_CATEGORY_RET:
 	case ZYDIS_CATEGORY_ROTATE:
 	case ZYDIS_CATEGORY_SETCC:
 	case ZYDIS_CATEGORY_SHIFT:
 	case ZYDIS_CATEGORY_UNCOND_BR:
 		break;
 	default:
-		return i->mnemonic == ZYDIS_MNEMONIC_LEA || i->mnemonic == ZYDIS_MNEMONIC_MFENCE ||
-		       i->mnemonic == ZYDIS_MNEMONIC_LFENCE || i->mnemonic == ZYDIS_MNEMONIC_SFENCE ||
+		/* by name: their categories hold pushf, popf, far ret and iret as well */
+		return i->mnemonic == ZYDIS_MNEMONIC_PUSH || i->mnemonic == ZYDIS_MNEMONIC_POP ||
+		       i->mnemonic == ZYDIS_MNEMONIC_RET || i->mnemonic == ZYDIS_MNEMONIC_LEA ||
+		       i->mnemonic == ZYDIS_MNEMONIC_MFENCE || i->mnemonic == ZYDIS_MNEMONIC_LFENCE ||
+		       i->mnemonic == ZYDIS_MNEMONIC_SFENCE ||
 		       i->mnemonic == ZYDIS_MNEMONIC_ENDBR64 || i->mnemonic == ZYDIS_MNEMONIC_INT3 ||
 		       i->mnemonic == ZYDIS_MNEMONIC_LEAVE;
 	}
@@ -73,7 +73,7 @@ static bool is_general(ZydisRegister r)
 
 static int check_memory(struct checker *c, const struct insn *in, const ZydisDecodedOperand *o)
 {
-	uint64_t at;
+	uint64_t at, size = o->mem.type == ZYDIS_MEMOP_TYPE_AGEN ? 0 : o->size / 8;	/* lea reads nothing */
 
 	if (o->mem.segment != ZYDIS_REGISTER_DS && o->mem.segment != ZYDIS_REGISTER_SS)
 		return refuse(c, in, "segment override");
@@ -84,7 +84,7 @@ static int check_memory(struct checker *c, const struct insn *in, const ZydisDec
 	if (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
 		return refuse(c, in, "writes into its own image");
 	at = in->off + in->i.length + o->mem.disp.value;
-	if (at >= c->img->h.payload_size || at + o->size / 8 > c->img->h.payload_size)
+	if (at >= c->img->h.payload_size || at + size > c->img->h.payload_size)
 		return refuse(c, in, "reads outside its own image");
 	return 0;
 }
@@ -93,9 +93,14 @@ static int check_branch(struct checker *c, const struct insn *in)
 {
 	int64_t to;
 
+	/* AMD's CPUs take it and go on within the first 64 KiB, Intel's (and this decoder) do not */
+	if (in->i.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE)
+		return refuse(c, in, "branch of 16 bits");
+	if (in->i.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
+		return refuse(c, in, "indirect or far branch");
 	if (in->i.meta.category == ZYDIS_CATEGORY_RET)
 		return in->i.operand_count_visible ? refuse(c, in, "ret that pops") : 0;
-	if (in->i.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || in->op[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+	if (in->op[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
 		return refuse(c, in, "indirect or far branch");
 	to = (int64_t)in->off + in->i.length + in->op[0].imm.value.s;
 	if (to < 0 || to >= c->img->h.code_size)
