@@ -36,11 +36,15 @@ void unit_skip(const char *why)
 
 const char *unit_path(const char *name)
 {
-	static char buf[8][256];
+	static char own[80], buf[8][256];
 	static unsigned int next;
 	char *p = buf[next++ % 8];
 
-	snprintf(p, sizeof(buf[0]), "%s/%s", folder, name);
+	if (!*own) {			/* a folder per test: each runs in its own process */
+		snprintf(own, sizeof(own), "%s/%d", folder, getpid());
+		mkdir(own, 0700);
+	}
+	snprintf(p, sizeof(buf[0]), "%s/%s", own, name);
 	return p;
 }
 

@@ -23,7 +23,7 @@ void unit_loop(Suite *s, const char *name, const TTest *test, int n);	/* test ru
 /* The rest of a test cannot be done here: counted as skipped, with the reason. Then return from the test. */
 void unit_skip(const char *why);
 
-/* A path in a folder that goes with the run; each call another one of eight buffers. */
+/* A path in a folder of this test, which goes with the run; each call another one of eight buffers. */
 const char *unit_path(const char *name);
 void unit_write(const char *path, const void *data, size_t len);
 char *unit_read(const char *path, size_t *len);		/* NUL-terminated, malloc'ed; NULL: not there */
