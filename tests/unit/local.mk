@@ -5,12 +5,13 @@ UNIT_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JSON_CFLAGS) $(SODIUM_CFLAGS) -Wno-
 UNIT_LIBS = libunit.la libplace.la libcore.la $(CHECK_LIBS) $(JSON_LIBS) $(SODIUM_LIBS)
 
 check_LTLIBRARIES = libunit.la
-libunit_la_SOURCES = tests/unit/unit.c tests/unit/unit.h tests/unit/img.c tests/unit/img.h
+libunit_la_SOURCES = tests/unit/unit.c tests/unit/unit.h tests/unit/img.c tests/unit/img.h \
+	tests/unit/front.c tests/unit/front.h
 libunit_la_CFLAGS = $(UNIT_CFLAGS)
 
 UNIT_TESTS = tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-params \
 	tests/unit/t-check tests/unit/t-image tests/unit/t-store tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
-	tests/unit/t-place
+	tests/unit/t-place tests/unit/t-blkif tests/unit/t-desc tests/unit/t-target
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 
@@ -40,6 +41,14 @@ tests_unit_t_record_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_record_LDADD = $(UNIT_LIBS)
 tests_unit_t_place_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_place_LDADD = libhost_fake.la $(UNIT_LIBS)
+tests_unit_t_blkif_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_blkif_LDADD = $(UNIT_LIBS)
+tests_unit_t_desc_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_desc_LDADD = $(UNIT_LIBS)
+tests_unit_t_target_SOURCES = tests/unit/t-target.c backend/target/target.c backend/target/header.c backend/target/holder.c
+tests_unit_t_target_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
+tests_unit_t_target_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_target_LDADD = $(UNIT_LIBS)
 
 # `make check`, then one line for all of it; its status is that of the tests
 check-summary:
