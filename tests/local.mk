@@ -3,3 +3,7 @@ EXTRA_DIST += tests/lab
 include tests/fuzz/local.mk
 include tests/meta/local.mk
 include tests/cli/local.mk
+
+if WITH_CHECK
+include tests/unit/local.mk
+endif

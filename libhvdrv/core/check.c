@@ -85,7 +85,7 @@ static bool moves_stack(const struct insn *in, const ZydisDecodedOperand *o)
 
 static int check_memory(struct checker *c, const struct insn *in, const ZydisDecodedOperand *o)
 {
-	uint64_t at;
+	uint64_t at, size = o->mem.type == ZYDIS_MEMOP_TYPE_AGEN ? 0 : o->size / 8;	/* lea reads nothing */
 
 	if (o->mem.segment != ZYDIS_REGISTER_DS && o->mem.segment != ZYDIS_REGISTER_SS)
 		return refuse(c, in, "segment override");
@@ -98,7 +98,7 @@ static int check_memory(struct checker *c, const struct insn *in, const ZydisDec
 	if (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
 		return refuse(c, in, "writes into its own image");
 	at = in->off + in->i.length + o->mem.disp.value;
-	if (at >= c->img->h.payload_size || at + o->size / 8 > c->img->h.payload_size)
+	if (at >= c->img->h.payload_size || at + size > c->img->h.payload_size)
 		return refuse(c, in, "reads outside its own image");
 	return 0;
 }
@@ -107,9 +107,14 @@ static int check_branch(struct checker *c, const struct insn *in)
 {
 	int64_t to;
 
+	/* AMD's CPUs take it and go on within the first 64 KiB, Intel's (and this decoder) do not */
+	if (in->i.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE)
+		return refuse(c, in, "branch of 16 bits");
+	if (in->i.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
+		return refuse(c, in, "indirect or far branch");
 	if (in->i.meta.category == ZYDIS_CATEGORY_RET)
 		return in->i.operand_count_visible ? refuse(c, in, "ret that pops") : 0;
-	if (in->i.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || in->op[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+	if (in->op[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
 		return refuse(c, in, "indirect or far branch");
 	to = (int64_t)in->off + in->i.length + in->op[0].imm.value.s;
 	if (to < 0 || to >= c->img->h.code_size)
