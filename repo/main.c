@@ -256,10 +256,11 @@ static int cmd_import(struct opts *o)
 {
 	struct hv_keyring ring;
 	struct hv_err e;
-	int rc = hv_keyring_load(o->keys, &ring, &e);
+	int rc;
 
-	if (!rc && !o->argc)
+	if (!o->argc)
 		return usage_error("import needs the image's file");
+	rc = hv_keyring_load(o->keys, &ring, &e);
 	for (int i = 0; !rc && i < o->argc; i++)
 		rc = import_one(o, o->argv[i], &ring, &e);
 	hv_keyring_free(&ring);
@@ -429,8 +430,10 @@ static int cmd_show(struct opts *o)
 	rc = hv_keyring_load(o->keys, &ring, &e);
 	if (!rc)
 		rc = load_any(o, o->argv[0], &img, id, &e);
-	if (rc)
+	if (rc) {
+		hv_keyring_free(&ring);
 		return fail(rc, &e);
+	}
 	by = signer(&img, &ring, &ve);
 	printf("id         %s\ndevice     %s, version %u\nclass      %s, %s\nos         %s %s to %s, %s, %s\n", id, img.h.device,
 	       img.h.version, img.h.class, img.h.mode, img.h.os, img.h.release_min, img.h.release_max, img.h.os_arch,

@@ -111,8 +111,10 @@ static int create(int argc, char **argv, int sub)
 		return pass_on(argv);		/* xl says what is wrong with the file */
 	if (!rc && !c.dry)
 		rc = guestcfg_record(&g, HV_STATE_DIR, &e);
-	if (rc)
+	if (rc) {
+		guestcfg_free(&g);
 		return say(e.text);
+	}
 	/* without a uuid of its own the guest gets the one that its name gives: the same each time */
 	if (g.n && !g.own_uuid)
 		argv = with_uuid(argc, argv, g.uuid);

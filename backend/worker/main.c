@@ -82,6 +82,7 @@ int main(int argc, char **argv)
 
 	if (argc != 4 || hv_str_u64(argv[1], 32767, &domid) || hv_str_u64(argv[2], UINT32_MAX - 1, &uid) || !wk) {
 		fprintf(stderr, "hvdrv-worker is started by hvdrvd\n");
+		free(wk);
 		return 2;
 	}
 	wk->about = (struct hv_about){ .domid = domid, .guest = argv[3] };

@@ -12,7 +12,7 @@ mask() {
 gold() {
     what=$1 want=$2
     shift 2
-    cat >"$tmp/.gold"
+    mask >"$tmp/.gold"
     "$@" >"$tmp/.raw" 2>&1 </dev/null
     got=$?
     mask <"$tmp/.raw" >"$tmp/.got"
