@@ -28,7 +28,7 @@ libgen_la_CFLAGS = $(UNIT_GEN_CFLAGS)
 UNIT_TESTS = tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-params \
 	tests/unit/t-check tests/unit/t-image tests/unit/t-store tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
 	tests/unit/t-place tests/unit/t-blkif tests/unit/t-desc tests/unit/t-target \
-	tests/unit/t-io tests/unit/t-serve tests/unit/t-driver
+	tests/unit/t-io tests/unit/t-serve tests/unit/t-driver tests/unit/t-carry tests/unit/t-repo
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 
@@ -75,6 +75,12 @@ tests_unit_t_serve_LDADD = $(UNIT_SERVE_LIBS)
 tests_unit_t_driver_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 tests_unit_t_driver_CFLAGS = $(UNIT_GEN_CFLAGS)
 tests_unit_t_driver_LDADD = $(UNIT_GEN_LIBS)
+tests_unit_t_carry_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+tests_unit_t_carry_CFLAGS = $(UNIT_GEN_CFLAGS)
+tests_unit_t_carry_LDADD = $(UNIT_GEN_LIBS)
+tests_unit_t_repo_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+tests_unit_t_repo_CFLAGS = $(UNIT_GEN_CFLAGS)
+tests_unit_t_repo_LDADD = $(UNIT_GEN_LIBS)
 
 # `make check`, then one line for all of it; its status is that of the tests
 check-summary:
