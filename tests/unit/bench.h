@@ -5,7 +5,7 @@
 
 #include "worker/worker.h"
 
-#define BENCH_PAGES 1024u	/* of the guest; page n is granted as n, page 0 never */
+#define BENCH_PAGES 12288u	/* of the guest; page n is granted as n, page 0 never */
 #define BENCH_ENGINES 2		/* plain, io_uring */
 
 struct bench {

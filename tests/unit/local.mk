@@ -4,7 +4,7 @@
 UNIT_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JSON_CFLAGS) $(SODIUM_CFLAGS) -Wno-missing-field-initializers
 UNIT_LIBS = libunit.la libplace.la libcore.la $(CHECK_LIBS) $(JSON_LIBS) $(SODIUM_LIBS)
 
-check_LTLIBRARIES = libunit.la libbench.la
+check_LTLIBRARIES = libunit.la libbench.la libgen.la
 libunit_la_SOURCES = tests/unit/unit.c tests/unit/unit.h tests/unit/img.c tests/unit/img.h \
 	tests/unit/front.c tests/unit/front.h
 libunit_la_CFLAGS = $(UNIT_CFLAGS)
@@ -16,10 +16,19 @@ libbench_la_SOURCES = tests/unit/bench.c tests/unit/bench.h
 libbench_la_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
 libbench_la_CFLAGS = $(UNIT_CFLAGS)
 
+# the generator, and a guest's side that executes what it makes
+UNIT_GEN_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/repo -I$(srcdir)/backend -DUNIT_SRCDIR='"$(abs_srcdir)"'
+UNIT_GEN_CFLAGS = $(UNIT_CFLAGS) $(CONFIG_CFLAGS) $(ELF_CFLAGS)
+UNIT_GEN_LIBS = libgen.la $(UNIT_SERVE_LIBS) $(CONFIG_LIBS) $(ELF_LIBS)
+libgen_la_SOURCES = tests/unit/gen.c tests/unit/gen.h tests/unit/stub.c tests/unit/stub.h tests/unit/load.c tests/unit/load.h \
+	repo/desc.c repo/emit.c repo/build.c repo/elf.c repo/key.c
+libgen_la_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+libgen_la_CFLAGS = $(UNIT_GEN_CFLAGS)
+
 UNIT_TESTS = tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-params \
 	tests/unit/t-check tests/unit/t-image tests/unit/t-store tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
 	tests/unit/t-place tests/unit/t-blkif tests/unit/t-desc tests/unit/t-target \
-	tests/unit/t-io tests/unit/t-serve
+	tests/unit/t-io tests/unit/t-serve tests/unit/t-driver tests/unit/t-carry tests/unit/t-repo
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 
@@ -63,6 +72,15 @@ tests_unit_t_io_LDADD = libserve.la $(UNIT_LIBS)
 tests_unit_t_serve_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
 tests_unit_t_serve_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_serve_LDADD = $(UNIT_SERVE_LIBS)
+tests_unit_t_driver_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+tests_unit_t_driver_CFLAGS = $(UNIT_GEN_CFLAGS)
+tests_unit_t_driver_LDADD = $(UNIT_GEN_LIBS)
+tests_unit_t_carry_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+tests_unit_t_carry_CFLAGS = $(UNIT_GEN_CFLAGS)
+tests_unit_t_carry_LDADD = $(UNIT_GEN_LIBS)
+tests_unit_t_repo_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+tests_unit_t_repo_CFLAGS = $(UNIT_GEN_CFLAGS)
+tests_unit_t_repo_LDADD = $(UNIT_GEN_LIBS)
 
 # `make check`, then one line for all of it; its status is that of the tests
 check-summary:
