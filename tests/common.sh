@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh disable=SC2034
 # common.sh - what ./quickstart and ./runtests share (sourced, POSIX sh): steps with their times, packages, the build
 now() { date +%s; }
 began=$(now)

@@ -85,9 +85,9 @@ static const struct {
 	{ "{\"format\":1,\"devices\":null}", "damaged" }, { "{\"format\":2,\"devices\":[]}", "newer" },
 	{ "{\"format\":1,\"devices\":[7]}", "class=" }, { "{\"format\":1,\"devices\":[null]}", "class=" },
 	{ "{\"format\":1,\"devices\":[{\"name\":\"a\"}]}", "class=" }, { "{\"format\":1,\"devices\":[{\"name\":\"a\",\"params\":\"class=net\"}]}", "class=net" },
-	{ "{\"format\":1,\"devices\":[{\"params\":\"class=block,backend=/a\"}]}", "without a name" },
-	{ "{\"format\":1,\"devices\":[{\"name\":5,\"params\":\"class=block,backend=/a\"}]}", "without a name" },
-	{ "{\"format\":1,\"devices\":[{\"name\":\"01234567890123456789012345678901\",\"params\":\"class=block,backend=/a\"}]}", "without a name" },
+	{ "{\"format\":1,\"devices\":[{\"params\":\"class=block,backend=/a\"}]}", "without a proper name" },
+	{ "{\"format\":1,\"devices\":[{\"name\":5,\"params\":\"class=block,backend=/a\"}]}", "without a proper name" },
+	{ "{\"format\":1,\"devices\":[{\"name\":\"01234567890123456789012345678901\",\"params\":\"class=block,backend=/a\"}]}", "without a proper name" },
 	{ "{\"format\":1,\"devices\":[{\"name\":\"a\",\"params\":7}]}", "class=" },
 };
 
