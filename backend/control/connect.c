@@ -186,8 +186,10 @@ static int place(struct dev *v, const struct hv_image *img, struct hv_err *e)
 
 	if (rc)
 		return rc;
-	if (!hv_slot_empty(&v->slot))
+	if (!hv_slot_empty(&v->slot)) {
+		hv_slot_unmap(v->dom->d->host, &v->slot);	/* or dev_end() would wipe what is not ours */
 		return hv_err(e, EPROTO, "the slot that the guest offers holds something: it is not one of its hvdrv slots");
+	}
 	hv_place(&v->slot, img, 1);
 	v->image = img->h;
 	return 0;

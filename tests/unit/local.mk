@@ -28,7 +28,8 @@ libgen_la_CFLAGS = $(UNIT_GEN_CFLAGS)
 UNIT_TESTS = tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-params \
 	tests/unit/t-check tests/unit/t-image tests/unit/t-store tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
 	tests/unit/t-place tests/unit/t-blkif tests/unit/t-desc tests/unit/t-target \
-	tests/unit/t-io tests/unit/t-serve tests/unit/t-driver tests/unit/t-carry tests/unit/t-repo
+	tests/unit/t-io tests/unit/t-serve tests/unit/t-driver tests/unit/t-carry tests/unit/t-repo \
+	tests/unit/t-control
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 
@@ -81,6 +82,12 @@ tests_unit_t_carry_LDADD = $(UNIT_GEN_LIBS)
 tests_unit_t_repo_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 tests_unit_t_repo_CFLAGS = $(UNIT_GEN_CFLAGS)
 tests_unit_t_repo_LDADD = $(UNIT_GEN_LIBS)
+tests_unit_t_control_SOURCES = tests/unit/t-control.c backend/control/scan.c backend/control/device.c \
+	backend/control/connect.c backend/control/conflict.c backend/control/generate.c backend/target/target.c \
+	backend/target/header.c backend/target/holder.c
+tests_unit_t_control_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
+tests_unit_t_control_CFLAGS = $(UNIT_CFLAGS) $(EVENT_CFLAGS)
+tests_unit_t_control_LDADD = libhost_fake.la $(UNIT_LIBS) $(EVENT_LIBS)
 
 # `make check`, then one line for all of it; its status is that of the tests
 check-summary:

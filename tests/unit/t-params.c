@@ -8,7 +8,7 @@ static const char *const good[] = {
 	MIN, "backend=/a,class=block", MIN ",mode=virtual", MIN ",place=grant", MIN ",place=foreign", MIN ",ro", MIN ",shared", MIN ",ro,shared",
 	MIN ",size=512M", MIN ",size=4096", MIN ",size=0x2000", MIN ",format=raw", MIN ",name=data", "class=block, backend=/a, ro", MIN ",",
 	"class=block,backend=/with space/and=sign",
-	"name=0123456789012345678901234567890," MIN,
+	("name=0123456789012345678901234567890," MIN),
 };
 
 /* Parsed, printed and parsed again it is the same. */

@@ -638,6 +638,8 @@ START_TEST(hostile)
 		front_set(ring, L->req_prod, front_get(ring, L->rsp_prod) + rng_below(&r, 66));
 		if (rng_below(&r, 2))
 			front_set(ring, L->req_prod, dev(&w)->queue[0].ring.rsp_prod + rng_below(&r, 65));
+		if (round % 100 == 99)
+			front_set(ring, L->req_prod, dev(&w)->queue[0].ring.rsp_prod + 65);	/* whatever the seed: once in a while for sure */
 		bench_kick(w.b, PORT);
 		bench_kick(w.b, 2);
 		bench_run(w.b);
@@ -651,8 +653,7 @@ START_TEST(hostile)
 			revived++;
 		}
 	}
-	ck_assert_uint_gt(revived, 0);
-	ck_assert_uint_gt(dev(&w)->stats.errors + revived, 0);
+	ck_assert_uint_ge(revived, 800 / 100);
 	bench_free(w.b);
 }
 END_TEST
