@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # block.sh ROUNDS SECONDS - runs in the lab's dom0: blkfront with xen-blkback against hvdrv virtual, and a null device
-# in the guest for the load generator's own cost. Interleaved rounds; prints one line per run: way case iops.
+# in the guest for the load generator's own cost. Interleaved rounds; prints one line per run: round, way, case, IOPS, then
+# p50, p99 and maximum of the completion latency in microseconds. bench/run runs it and prints the ratios.
 rounds=${1:-5} secs=${2:-3}
 ins brd rd_nr=2 rd_size=65536 max_part=0 || exit 1
 lab-guest start b pv vcpus=2 cfg='disk = [ "script=/lab/vbd,vdev=xvdz,access=ro,target=/dev/labtools", "script=/lab/vbd,vdev=xvdb,access=rw,target=/dev/ram0" ]' || exit 1
@@ -11,7 +12,7 @@ lab-guest exec b sh -c 'for d in xvdb hvda; do dd if=/dev/zero of=/dev/$d bs=1M 
 run() {    # DEVICE RW BS QD
     lab-guest exec b fio --name=b --filename=/dev/$1 --rw=$2 --bs=$3 --iodepth=$4 --ioengine=libaio --direct=1 \
         --time_based --runtime="$secs" --size=60m --norandommap --randrepeat=1 --output-format=terse --terse-version=3 </dev/null |
-        awk -F';' -v rw="$2" '{ r = rw ~ /read/; print (r ? $8 : $49), (r ? $15 : $56), (r ? $30 : $71) }'
+        awk -F';' -v rw="$2" '{ r = rw ~ /read/; print (r ? $8 : $49), p(r ? $24 : $65), p(r ? $30 : $71), (r ? $15 : $56) } function p(f) { sub(/.*=/, "", f); return f }'
 }
 r=1
 while [ "$r" -le "$rounds" ]; do

@@ -1,22 +1,40 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads the RUN lines of block.sh: medians and spreads per way, ratios against blkback in the same rounds."""
+"""Reads the RUN lines of block.sh: medians per way, ratios hvdrv/blkback of the same rounds with their spread, latencies."""
 import collections
 import statistics
 import sys
 
-NAMES = {"nullb0": "null device", "xvdb": "blkback", "hvda": "hvdrv virtual"}
-runs = collections.defaultdict(dict)
+FIELDS = ("iops", "p50", "p99", "max")
+runs = collections.defaultdict(lambda: collections.defaultdict(dict))     # case -> way -> round -> {field: value}
 for line in sys.stdin:
     f = line.split()
-    if len(f) >= 8 and f[0] == "RUN":
-        case = (f[3], f[4], int(f[5]))
-        runs[case].setdefault(f[2], {})[int(f[1])] = float(f[6])
-print(f"{'case':22} {'null':>9} {'blkback':>9} {'hvdrv':>9}   hvdrv/blkback: median (spread)   cost per request less null")
-for case, ways in runs.items():
-    med = {w: statistics.median(v.values()) for w, v in ways.items()}
-    ratios = [ways["hvda"][r] / ways["xvdb"][r] for r in ways["hvda"] if ways["xvdb"].get(r)]
-    cost = {w: 1e6 / med[w] - 1e6 / med["nullb0"] for w in ("xvdb", "hvda") if med[w] and med.get("nullb0")}
-    print(f"{case[0]:10} {case[1]:>5} QD{case[2]:<3} {med['nullb0']:9.0f} {med['xvdb']:9.0f} {med['hvda']:9.0f}   "
-          f"{statistics.median(ratios):5.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-          f"               {cost['xvdb']:7.0f} us  {cost['hvda']:7.0f} us")
+    if len(f) == 10 and f[0] == "RUN":
+        runs[f[3], f[4], f[5]][f[2]][f[1]] = dict(zip(FIELDS, map(float, f[6:])))
+
+
+def median(way, field):
+    return statistics.median(r[field] for r in way.values())
+
+
+def latencies(way):
+    return "/".join(f"{median(way, k):.0f}" for k in FIELDS[1:])
+
+
+print(f"{'case':22} {'IOPS: null':>10} {'blkback':>8} {'hvdrv':>8}   {'hvdrv/blkback (spread)':26} "
+      f"{'us less null: blkback':>21} {'hvdrv':>6}   p50/p99/max us: blkback, hvdrv")
+ratios = []
+for (rw, bs, qd), ways in runs.items():
+    null, back, ours = (ways.get(w) for w in ("nullb0", "xvdb", "hvda"))
+    if not (null and back and ours):
+        sys.exit(f"{rw} {bs} QD{qd}: a way was not measured")
+    r = sorted(ours[n]["iops"] / back[n]["iops"] for n in ours if n in back)
+    ratios.append(statistics.median(r))
+    own = 1e6 / median(null, "iops")
+    print(f"{rw:10} {bs:>5} QD{qd:<3} {median(null, 'iops'):10.0f} {median(back, 'iops'):8.0f} {median(ours, 'iops'):8.0f}   "
+          f"{ratios[-1]:5.2f} ({r[0]:.2f} to {r[-1]:.2f}, {len(r)} rounds) "
+          f"{1e6 / median(back, 'iops') - own:21.0f} {1e6 / median(ours, 'iops') - own:6.0f}   "
+          f"{latencies(back)}, {latencies(ours)}")
+if not ratios:
+    sys.exit("no RUN lines")
+print(f"geometric mean of the ratios: {statistics.geometric_mean(ratios):.2f}")

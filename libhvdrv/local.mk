@@ -31,6 +31,12 @@ libhost_xen_la_SOURCES = libhvdrv/host/xen/xen.c
 libhost_xen_la_CFLAGS = $(AM_CFLAGS) $(XEN_CFLAGS) $(XENCTRL_CFLAGS)
 libhost_xen_la_LIBADD = libhost_store.la $(XEN_LIBS) $(XENCTRL_LIBS)
 
+# a host in the process, for tests
+noinst_LTLIBRARIES += libhost_fake.la
+libhost_fake_la_SOURCES = libhvdrv/host/fake/fake.c libhvdrv/host/fake/tree.c libhvdrv/host/fake/store.c \
+	libhvdrv/host/fake/memory.c libhvdrv/host/fake/fake.h libhvdrv/host/fake/priv.h
+libhost_fake_la_CFLAGS = $(AM_CFLAGS)
+
 lib_LTLIBRARIES += libhvdrv.la
 libhvdrv_la_SOURCES = libhvdrv/api/api.c
 libhvdrv_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)

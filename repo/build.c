@@ -198,6 +198,11 @@ static void remove_work(const struct work *w)
 	rmdir(w->dir);
 }
 
+int build_can(struct hv_err *e)
+{
+	return find_compiler() ? 0 : hv_err(e, ENOENT, "no C compiler here (looked for cc, gcc, clang)");
+}
+
 int build_image(const struct device_desc *dev, const struct os_desc *os, const struct build_paths *p,
 		struct hv_image *img, struct hv_err *e)
 {
@@ -207,7 +212,7 @@ int build_image(const struct device_desc *dev, const struct os_desc *os, const s
 
 	memset(img, 0, sizeof(*img));
 	if (!cc)
-		return hv_err(e, ENOENT, "no C compiler here (looked for cc, gcc, clang)");
+		return build_can(e);
 	snprintf(w.dir, sizeof(w.dir), "%s/hvdrv-repo-XXXXXX", tmp && strlen(tmp) < 32 ? tmp : "/tmp");
 	if (!mkdtemp(w.dir))
 		return hv_err(e, errno, "%s: %s", w.dir, strerror(errno));

@@ -10,6 +10,9 @@ struct build_paths {
 	const char *include;	/* folder of hvdrv/abi.h */
 };
 
+/* 0; -ENOENT: no compiler. So that nobody is asked for a key first, on a machine where it would not help. */
+int build_can(struct hv_err *e);
+
 /*
  * Generates, compiles, links and reads the result into an image, unsigned and unchecked.
  * -ENOENT: no compiler (HVDRV_CC, else cc, gcc, clang in PATH). -ENOEXEC: what came out is not a flat driver.

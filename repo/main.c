@@ -196,7 +196,9 @@ static int generate(struct opts *o, const struct device_desc *dev, const struct 
 	paths.include = o->include ? o->include : include;
 	if (o->emit_c)
 		return emit_driver(stdout, dev, os, skeletons, e);
-	rc = key_load_secret(o->keys, o->key, secret, e);
+	rc = build_can(e);
+	if (!rc)
+		rc = key_load_secret(o->keys, o->key, secret, e);
 	if (rc)
 		return rc;
 	rc = build_image(dev, os, &paths, &img, e);

@@ -129,25 +129,30 @@ static void read_os(struct dev *v, struct hv_os *os)
 
 /* ---- the image ---- */
 
-/* No image fits: have one made, once. -EINPROGRESS while that runs. */
+/* No image fits (e says why): have one made, once. -EINPROGRESS while that runs. */
 static int make_image(struct dev *v, const struct hv_os *os, struct hv_err *e)
 {
 	struct daemon *d = v->dom->d;
-	struct hv_err why = *e;
-	int rc, r = generate_result(d, os, &why);
+	struct hv_err failed = { 0 };
+	const struct hv_err why = *e;
+	enum generate_state st = generate_state(d, os, &failed);
 
-	if (!r && !v->generated && !d->opt.no_generate) {
-		rc = generate_start(d, os, v->params.class, v->params.mode, e);
+	if (st == GENERATE_RUNS)
+		return -EINPROGRESS;
+	if (st == GENERATE_NONE && !v->generated && !d->opt.no_generate) {
+		int rc = generate_start(d, os, v->params.class, v->params.mode, e);
+
 		if (rc)
 			return rc;
 		v->generated = true;
 		dev_status(v, "generating");
 		return -EINPROGRESS;
 	}
-	return hv_err(e, ENOENT, "no driver image for %s %s (%s %s): %s; on a machine with a compiler run `hvdrv-repo generate "
-		      "--class %s --mode %s --os-type %s --os-release %s --os-arch %s --os-abi %s --out driver.hvi`, here `hvdrv-repo "
-		      "import driver.hvi`", os->type, os->release, v->params.class, v->params.mode, why.text, v->params.class,
-		      v->params.mode, os->type, os->release, os->arch, os->abi);
+	return hv_err(e, ENOENT, "no driver image for %s %s (%s %s): %s%s%s; on a machine with a compiler run `hvdrv-repo "
+		      "generate --class %s --mode %s --os-type %s --os-release %s --os-arch %s --os-abi %s --out driver.hvi`, here "
+		      "`hvdrv-repo import driver.hvi`", os->type, os->release, v->params.class, v->params.mode, why.text,
+		      *failed.text ? "; " : "", failed.text, v->params.class, v->params.mode, os->type, os->release, os->arch,
+		      os->abi);
 }
 
 static int find_image(struct dev *v, struct hv_image *img, struct hv_err *e)

@@ -152,8 +152,9 @@ int check_conflicts(struct dev *v, struct hv_err *e);
 
 /* generate.c: an image for this guest; devices in DEV_GENERATING are reconciled when it has ended. 0 or -errno. */
 int generate_start(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, struct hv_err *e);
-/* How the last one for this guest ended: 0 not tried, 1 well, -1 failed with e. Forgotten after it was asked. */
-int generate_result(struct daemon *d, const struct hv_os *os, struct hv_err *e);
+enum generate_state { GENERATE_NONE, GENERATE_RUNS, GENERATE_DONE, GENERATE_FAILED };
+/* How the last one for this guest ended (failed: e says why); forgotten after it was asked. RUNS: one runs, for whomever. */
+enum generate_state generate_state(struct daemon *d, const struct hv_os *os, struct hv_err *e);
 void generate_stop(struct daemon *d);
 
 /* requests.c */

@@ -351,10 +351,12 @@ static bool guest_refuses(struct dev *v, struct hv_err *e)
 {
 	char *s = hv_readf(host(v), 0, "%s/error", v->at.front);
 
-	if (s)
+	bool refuses = s && *s;
+
+	if (refuses)
 		hv_err(e, EREMOTEIO, "the guest says: %.200s", s);
 	free(s);
-	return s != NULL;
+	return refuses;
 }
 
 static void start_detach(struct dev *v, enum hv_xenbus_state guest)

@@ -23,7 +23,7 @@ struct generator {
 	struct event *readable;
 	size_t len;
 	char text[400];			/* the end of what it printed */
-	int result;			/* as generate_result() */
+	int result;			/* 0 none since it was asked, 1 made, -1 failed */
 };
 
 static void wake_waiting(struct daemon *d)
@@ -106,8 +106,6 @@ int generate_start(struct daemon *d, const struct hv_os *os, const char *class, 
 			return hv_err(e, ENOMEM, "no memory");
 		g->d = d;
 	}
-	if (g->pid)
-		return 0;		/* whoever waits is looked at again when it ends */
 	g->os = *os;
 	g->len = 0;
 	g->result = 0;
@@ -119,16 +117,20 @@ int generate_start(struct daemon *d, const struct hv_os *os, const char *class, 
 	return 0;
 }
 
-int generate_result(struct daemon *d, const struct hv_os *os, struct hv_err *e)
+enum generate_state generate_state(struct daemon *d, const struct hv_os *os, struct hv_err *e)
 {
 	struct generator *g = d->generator;
-	int r = g && !g->pid && !memcmp(&g->os, os, sizeof(*os)) ? g->result : 0;
+	int r;
 
+	if (g && g->pid)
+		return GENERATE_RUNS;
+	if (!g || memcmp(&g->os, os, sizeof(*os)))
+		return GENERATE_NONE;
+	r = g->result;
+	g->result = 0;
 	if (r < 0)
 		hv_err(e, ENOENT, "%s", g->text);
-	if (r)
-		g->result = 0;
-	return r;
+	return r < 0 ? GENERATE_FAILED : r ? GENERATE_DONE : GENERATE_NONE;
 }
 
 void generate_stop(struct daemon *d)

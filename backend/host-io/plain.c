@@ -54,17 +54,19 @@ static void plain_unwatch(struct io_engine *io, struct io_watch *w)
 
 static int whole(struct io_op *op)
 {
-	int64_t r;
+	for (;;) {
+		int64_t r = io_step(op);
 
-	do {
-		r = io_step(op);
 		if (r == -EINTR || r == -EAGAIN)
 			continue;
 		if (r < 0)
 			return r;
 		op->moved += r;
-	} while (op->kind != IO_FLUSH && op->moved < op->len && r);
-	return op->kind == IO_FLUSH || op->moved == op->len ? 0 : -EIO;	/* the file is shorter than it was */
+		if (op->kind == IO_FLUSH || op->moved >= op->len)
+			return 0;
+		if (!r)
+			return -EIO;	/* the file is shorter than it was */
+	}
 }
 
 static void do_requests(struct plain *p)

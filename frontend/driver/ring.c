@@ -187,7 +187,10 @@ uint32_t drv_complete(struct hvdrv_ctx *ctx, uint32_t arg)
 	return publish(ctx);
 }
 
-/* The queue pages are new and zeroed: what had ended is reported, what had not begun is posted, the rest comes later. */
+/*
+ * The queue pages are new and zeroed: what had ended is reported, what had not begun is posted, the rest comes later.
+ * The host begins to take behind as many entries as it has begun requests.
+ */
 uint32_t drv_adopt(struct hvdrv_ctx *ctx, uint32_t arg)
 {
 	struct drv *d = drv_of(ctx);
@@ -201,6 +204,8 @@ uint32_t drv_adopt(struct hvdrv_ctx *ctx, uint32_t arg)
 			push_done(ctx, rec->handle, rec->status);
 		else if (rec->state == HVDRV_REC_READY)
 			d->waiting[tag >> 6] |= 1ull << (tag & 63);
+		else if (rec->state == HVDRV_REC_BEGUN)
+			d->prod++;	/* its entry counts as taken: there is room for its answer, and it is expected */
 	}
 	post_waiting(ctx);
 	return publish(ctx);

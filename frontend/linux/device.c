@@ -19,7 +19,7 @@
 
 static struct workqueue_struct *hv_wq;
 
-/* For the admin: the host shows it as the guest's reason. */
+/* For the admin: the host shows it as the guest's reason. The node is there, made by the host: no quota is in the way. */
 static void say_error(struct hv_dev *hv, const char *why)
 {
 	hv->refused = true;
@@ -144,13 +144,15 @@ static void offer(struct hv_dev *hv)
 	/* while the host can map our text the module must stay */
 	if (!rc && !try_module_get(THIS_MODULE))
 		rc = -ENODEV;
-	if (!rc) {
-		hv->phase = HV_OFFERED;
-		rc = publish(hv);
-	}
 	if (rc) {
 		say_error(hv, rc == -ENOMEM ? "the guest has no memory for the queues" :
 			      rc == -ENOSPC ? "the guest has no free grant references" : "the guest could not offer a slot");
+		withdraw(hv);
+		return;
+	}
+	hv->phase = HV_OFFERED;
+	if (publish(hv)) {
+		say_error(hv, "xenstore refuses the guest's keys: its quota of nodes is used up");
 		withdraw(hv);
 	}
 }

@@ -38,7 +38,7 @@ static u32 __nocfi gate(struct hv_queue *q, enum hvdrv_entry e, u32 arg)
 {
 	struct hvdrv_state *st = state_of(q);
 	struct hv_dev *hv = q->dev;
-	u32 adopt, r = 0;
+	u32 adopt, adopted, r = 0;
 
 	lockdep_assert_held(&q->lock);
 	if (q->dead)
@@ -49,11 +49,14 @@ static u32 __nocfi gate(struct hv_queue *q, enum hvdrv_entry e, u32 arg)
 	} else {
 		see_generation(hv, st);
 		adopt = READ_ONCE(st->adopt);
-		if (adopt != st->adopted) {
+		adopted = st->adopted;
+		if (adopt != adopted) {
 			r = hv->entry[HVDRV_ENTRY_ADOPT](q->ctx, 0);
 			WRITE_ONCE(st->adopted, adopt);
 		}
-		r |= hv->entry[e](q->ctx, arg);
+		/* adopt posts all that is READY: the record that is being submitted is among them */
+		if (adopt == adopted || e != HVDRV_ENTRY_SUBMIT)
+			r |= hv->entry[e](q->ctx, arg);
 	}
 	WRITE_ONCE(st->inside, 0);
 	return r;

@@ -40,7 +40,8 @@ enum hvdrv_entry {
 	HVDRV_ENTRY_ATTACH,	/* once per queue before its first use; arg unused */
 	HVDRV_ENTRY_SUBMIT,	/* arg: handle of a record that is READY */
 	HVDRV_ENTRY_COMPLETE,	/* after an event: fills ctx->done, posts what waited; arg unused */
-	HVDRV_ENTRY_ADOPT,	/* first after a replacement: takes over the records in flight; arg unused */
+	HVDRV_ENTRY_ADOPT,	/* first after a replacement: takes over the records in flight; arg unused. It posts all
+				 * that are READY: one that is just being submitted is then not submitted again */
 	HVDRV_ENTRY_DETACH,	/* once per queue after its last use; arg unused */
 	HVDRV_ENTRIES
 };

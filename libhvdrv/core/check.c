@@ -27,12 +27,9 @@ static int refuse(struct checker *c, const struct insn *in, const char *why)
 		      in->off + 3 < c->img->h.payload_size ? b[3] : 0, why);
 }
 
-/* In the categories below, and yet not for a driver: they set the interrupt flag, or go anywhere. */
-static bool forbidden(const ZydisDecodedInstruction *i)
+static bool is_near_ret(const ZydisDecodedInstruction *i)
 {
-	return i->mnemonic == ZYDIS_MNEMONIC_POPF || i->mnemonic == ZYDIS_MNEMONIC_POPFD ||
-	       i->mnemonic == ZYDIS_MNEMONIC_POPFQ ||
-	       (i->meta.category == ZYDIS_CATEGORY_RET && i->mnemonic != ZYDIS_MNEMONIC_RET);	/* iret */
+	return i->mnemonic == ZYDIS_MNEMONIC_RET && i->meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR;
 }
 
 /* General-purpose integer instructions; everything else is refused without asking what it does. */
@@ -49,19 +46,16 @@ static bool allowed(const ZydisDecodedInstruction *i)
 	case ZYDIS_CATEGORY_LOGICAL:
 	case ZYDIS_CATEGORY_NOP:
 	case ZYDIS_CATEGORY_WIDENOP:
-	case ZYDIS_CATEGORY_POP:
-	case ZYDIS_CATEGORY_PUSH:
-	case ZYDIS_CATEGORY_RET:
 	case ZYDIS_CATEGORY_ROTATE:
 	case ZYDIS_CATEGORY_SETCC:
 	case ZYDIS_CATEGORY_SHIFT:
 	case ZYDIS_CATEGORY_UNCOND_BR:
 		break;
-	default:
-		return i->mnemonic == ZYDIS_MNEMONIC_LEA || i->mnemonic == ZYDIS_MNEMONIC_MFENCE ||
+	default:	/* by name: popf, iret and the far ret share a category with what is meant */
+		return i->mnemonic == ZYDIS_MNEMONIC_PUSH || i->mnemonic == ZYDIS_MNEMONIC_POP || is_near_ret(i) ||
+		       i->mnemonic == ZYDIS_MNEMONIC_LEA || i->mnemonic == ZYDIS_MNEMONIC_MFENCE ||
 		       i->mnemonic == ZYDIS_MNEMONIC_LFENCE || i->mnemonic == ZYDIS_MNEMONIC_SFENCE ||
-		       i->mnemonic == ZYDIS_MNEMONIC_ENDBR64 || i->mnemonic == ZYDIS_MNEMONIC_INT3 ||
-		       i->mnemonic == ZYDIS_MNEMONIC_LEAVE;
+		       i->mnemonic == ZYDIS_MNEMONIC_ENDBR64 || i->mnemonic == ZYDIS_MNEMONIC_INT3;
 	}
 	return i->meta.isa_set == ZYDIS_ISA_SET_I86 || i->meta.isa_set == ZYDIS_ISA_SET_I186 ||
 	       i->meta.isa_set == ZYDIS_ISA_SET_I386 || i->meta.isa_set == ZYDIS_ISA_SET_I486REAL ||
@@ -79,9 +73,19 @@ static bool is_general(ZydisRegister r)
 	       k == ZYDIS_REGCLASS_IP;
 }
 
+/* The stack pointer moves by push, pop, call, ret and constants only. */
+static bool moves_stack(const struct insn *in, const ZydisDecodedOperand *o)
+{
+	if (!(o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) || o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN ||
+	    ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o->reg.value) != ZYDIS_REGISTER_RSP)
+		return false;
+	return (in->i.mnemonic != ZYDIS_MNEMONIC_ADD && in->i.mnemonic != ZYDIS_MNEMONIC_SUB) ||
+	       in->op[1].type != ZYDIS_OPERAND_TYPE_IMMEDIATE;
+}
+
 static int check_memory(struct checker *c, const struct insn *in, const ZydisDecodedOperand *o)
 {
-	uint64_t at;
+	uint64_t at, size = o->mem.type == ZYDIS_MEMOP_TYPE_AGEN ? 0 : o->size / 8;	/* lea reads nothing */
 
 	if (o->mem.segment != ZYDIS_REGISTER_DS && o->mem.segment != ZYDIS_REGISTER_SS)
 		return refuse(c, in, "segment override");
@@ -94,7 +98,7 @@ static int check_memory(struct checker *c, const struct insn *in, const ZydisDec
 	if (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
 		return refuse(c, in, "writes into its own image");
 	at = in->off + in->i.length + o->mem.disp.value;
-	if (at >= c->img->h.payload_size || at + o->size / 8 > c->img->h.payload_size)
+	if (at >= c->img->h.payload_size || at + size > c->img->h.payload_size)
 		return refuse(c, in, "reads outside its own image");
 	return 0;
 }
@@ -103,9 +107,14 @@ static int check_branch(struct checker *c, const struct insn *in)
 {
 	int64_t to;
 
+	/* AMD's CPUs take it and go on within the first 64 KiB, Intel's (and this decoder) do not */
+	if (in->i.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE)
+		return refuse(c, in, "branch of 16 bits");
+	if (in->i.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
+		return refuse(c, in, "indirect or far branch");
 	if (in->i.meta.category == ZYDIS_CATEGORY_RET)
 		return in->i.operand_count_visible ? refuse(c, in, "ret that pops") : 0;
-	if (in->i.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || in->op[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+	if (in->op[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
 		return refuse(c, in, "indirect or far branch");
 	to = (int64_t)in->off + in->i.length + in->op[0].imm.value.s;
 	if (to < 0 || to >= c->img->h.code_size)
@@ -118,13 +127,15 @@ static int check_insn(struct checker *c, const struct insn *in)
 	bool branch = in->i.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE || in->i.meta.category == ZYDIS_CATEGORY_RET;
 	int rc;
 
-	if (!allowed(&in->i) || forbidden(&in->i) || (in->i.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED))
+	if (!allowed(&in->i) || (in->i.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED))
 		return refuse(c, in, "instruction that a driver may not contain");
 	for (int k = 0; k < in->i.operand_count; k++) {
 		const ZydisDecodedOperand *o = &in->op[k];
 
 		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && !is_general(o->reg.value))
 			return refuse(c, in, "register that is not general-purpose");
+		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && moves_stack(in, o))
+			return refuse(c, in, "stack pointer set to what is not known");
 		if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
 			rc = check_memory(c, in, o);
 			if (rc)
@@ -146,7 +157,7 @@ static int check_after_ret(struct checker *c, const struct insn *in)
 {
 	uint32_t next = in->off + in->i.length;
 
-	if (in->i.meta.category != ZYDIS_CATEGORY_RET)
+	if (!is_near_ret(&in->i))
 		return 0;
 	return next < c->img->h.code_size && c->img->payload[next] == 0xcc ? 0 : refuse(c, in, "ret without int3 after it");
 }

@@ -98,7 +98,9 @@ int hv_image_load(const char *path, struct hv_image *img, struct hv_err *e)
 		return hv_err(e, -rc, "%s: %s", path, strerror(-rc));
 	rc = hv_image_parse(buf, len, img, e);
 	free(buf);
-	return rc ? hv_err_in(e, "%s", path) : 0;
+	if (rc)
+		hv_err_in(e, "%s", path);
+	return rc;
 }
 
 void hv_image_free(struct hv_image *img)

@@ -175,7 +175,9 @@ static int create(struct hv_host *h, hv_txn t, void *arg)
 				       { "status", "new" }, { NULL, NULL } };
 	const struct kv back_kv[] = { { "frontend", c->at.front }, { "frontend-id", fe }, { "online", "1" },
 				      { "name", c->p->name }, { "class", c->p->class }, { "state", "1" }, { NULL, NULL } };
-	const struct kv front_kv[] = { { "backend", c->at.back }, { "backend-id", "0" }, { "state", "1" }, { NULL, NULL } };
+	/* "error" too, so that a guest whose quota of nodes is used up can say so */
+	const struct kv front_kv[] = { { "backend", c->at.back }, { "backend-id", "0" }, { "state", "1" }, { "error", "" },
+				       { NULL, NULL } };
 
 	rc = write_dir(h, t, c->at.admin, &admin, admin_kv);
 	if (!rc)

@@ -194,10 +194,7 @@ int hv_blkring_take(struct hv_blkring *r, uint8_t *entry)
 {
 	uint32_t prod = load(r->mem, r->l->req_prod);	/* acquire: the entries were written before it */
 
-	/*
-	 * as many requests without an answer as the ring holds, not one more (RING_REQUEST_PROD_OVERFLOW);
-	 * an index that went back is as far ahead as can be
-	 */
+	/* as many requests without an answer as the ring holds, not one more (RING_REQUEST_PROD_OVERFLOW), and never back */
 	if (prod - r->req_cons > r->entries - (r->req_cons - r->rsp_prod))
 		return -1;
 	if (prod == r->req_cons)

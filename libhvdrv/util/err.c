@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,8 @@ int hv_err_in(struct hv_err *e, const char *fmt, ...)
 	va_list ap;
 	size_t n;
 
+	if (!e)
+		return -EINVAL;
 	memcpy(old, e->text, sizeof(old));
 	va_start(ap, fmt);
 	vsnprintf(e->text, sizeof(e->text), fmt, ap);

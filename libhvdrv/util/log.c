@@ -22,6 +22,23 @@ int64_t hv_now_ns(void)
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
+/* Whom the line is about; names are text from outside: escaped, and cut so that the text has its room. */
+static int put_about(char *line, size_t size, const struct hv_about *a)
+{
+	char guest[80], device[80];
+	int n = 0;
+
+	if (a->guest)
+		n = snprintf(line, size, "%s(%d)", hv_str_escape(a->guest, guest, sizeof(guest)), a->domid);
+	else if (a->domid >= 0)
+		n = snprintf(line, size, "domain %d", a->domid);
+	if (a->device)
+		n += snprintf(line + n, size - n, "/%s", hv_str_escape(a->device, device, sizeof(device)));
+	if (a->guest || a->domid >= 0)
+		n += snprintf(line + n, size - n, ": ");
+	return n;
+}
+
 static void put(enum hv_level level, const struct hv_about *a, const char *text)
 {
 	char safe[1024], line[1280];
@@ -29,14 +46,8 @@ static void put(enum hv_level level, const struct hv_about *a, const char *text)
 
 	if (getenv("JOURNAL_STREAM"))
 		n = snprintf(line, sizeof(line), "<%d>", level);
-	if (a && a->guest)
-		n += snprintf(line + n, sizeof(line) - n, "%s(%d)", a->guest, a->domid);
-	else if (a && a->domid >= 0)
-		n += snprintf(line + n, sizeof(line) - n, "domain %d", a->domid);
-	if (a && a->device)
-		n += snprintf(line + n, sizeof(line) - n, "/%s", a->device);
-	if (a && (a->guest || a->domid >= 0))
-		n += snprintf(line + n, sizeof(line) - n, ": ");
+	if (a)
+		n += put_about(line + n, sizeof(line) - n, a);
 	n += snprintf(line + n, sizeof(line) - n, "%s\n", hv_str_escape(text, safe, sizeof(safe)));
 	if (write(2, line, n) < 0)
 		return;		/* nowhere left to say it */

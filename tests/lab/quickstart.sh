@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# The main job, in dom0 of the lab: attach a disk, mount ext4, write and verify with fio, detach. Ends with a table.
+. /lab/lib.sh
+T=/run/lab/quick.table; : >$T
+ms() { awk '{ print int($1 * 1000) }' /proc/uptime; }
+# do_step WHAT CMD...: prints the command as one would type it, what it says, and its time
+do_step() {
+    what=$1; shift
+    echo "# $*"
+    a=$(ms)
+    out=$("$@" 2>&1); st=$?
+    [ -z "$out" ] || printf '%s\n' "$out" | tail -n 6 | sed 's/^/  /'
+    printf '%-52s %8s  %s\n' "$what" "$(($(ms) - a)) ms" "$([ $st = 0 ] && echo ok || echo "FAILED ($st)")" >>$T
+    [ $st = 0 ] || { cat $T; exit 1; }
+}
+need_data
+do_step "a guest starts: stock Debian kernel, module hvdrv" lab-guest start demo pv
+do_step "attach: the driver is placed, the disk answers" hvdrv attach demo data class=block,backend=/data/demo.img,size=128M
+do_step "the guest makes a filesystem" lab-guest exec demo mkfs.ext4 -q /dev/hvda
+do_step "the guest mounts it" lab-guest exec demo mount -t ext4 /dev/hvda /mnt
+do_step "fio writes 16 MiB at random and verifies each block" lab-guest exec demo fio --name=first-light --directory=/mnt --size=16m \
+    --rw=randwrite --bs=16k --iodepth=8 --ioengine=libaio --direct=1 --verify=crc32c --verify_fatal=1 --output-format=terse --output=/tmp/fio
+verified=$(lab-guest exec demo awk -F';' '{ print $6 * 1024 }' /tmp/fio </dev/null)
+[ "${verified:-0}" -ge 16777216 ] || { echo "fio verified ${verified:-nothing}"; exit 1; }
+do_step "show" hvdrv show demo data
+do_step "detach is refused while it is mounted" sh -c '! hvdrv detach demo data'
+do_step "the guest unmounts it" lab-guest exec demo umount /mnt
+do_step "detach: flushed, all is released" hvdrv detach demo data
+echo
+cat $T
+echo
+echo "bytes that fio verified: $verified"
+echo "the driver: image $(hvdrv-repo list | awk 'NR == 2 { print $1 " (" $2 " for " $5, $6 ")" }'), generated on the build machine, signed"

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Images made by hand, and keys. */
+#ifndef IMG_H
+#define IMG_H
+
+#include "core/image.h"
+
+#define IMG_BODY 0xa0u		/* where the entries jump to */
+
+/* Five entries that jump to IMG_BODY, where `body` is; then ret and int3 unless bare. Sealed, not signed. */
+void img_make(struct hv_image *img, const void *body, size_t len, bool bare);
+
+struct img_key {
+	struct hv_keyring ring;		/* holds this key only */
+	struct hv_key pub;
+	uint8_t secret[64];
+};
+void img_key(struct img_key *k, const char *name);
+
+/* Signed, as a file's bytes; malloc'ed. */
+uint8_t *img_file(struct hv_image *img, const struct img_key *k, size_t *len);
+
+extern const struct hv_os img_os;	/* the guest that these images are for */
+
+#endif

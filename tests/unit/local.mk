@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Unit and property tests: one program per module, Check's summary in each log. HV_SEED=N repeats a random one.
+# rows of tables leave off what is 0
+UNIT_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JSON_CFLAGS) $(SODIUM_CFLAGS) -Wno-missing-field-initializers
+UNIT_LIBS = libunit.la libplace.la libcore.la $(CHECK_LIBS) $(JSON_LIBS) $(SODIUM_LIBS)
+
+check_LTLIBRARIES = libunit.la libbench.la libgen.la
+libunit_la_SOURCES = tests/unit/unit.c tests/unit/unit.h tests/unit/img.c tests/unit/img.h \
+	tests/unit/front.c tests/unit/front.h
+libunit_la_CFLAGS = $(UNIT_CFLAGS)
+
+# a worker in the process
+UNIT_SERVE_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
+UNIT_SERVE_LIBS = libbench.la libserve.la $(UNIT_LIBS)
+libbench_la_SOURCES = tests/unit/bench.c tests/unit/bench.h
+libbench_la_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
+libbench_la_CFLAGS = $(UNIT_CFLAGS)
+
+# the generator, and a guest's side that executes what it makes
+UNIT_GEN_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/repo -I$(srcdir)/backend -DUNIT_SRCDIR='"$(abs_srcdir)"'
+UNIT_GEN_CFLAGS = $(UNIT_CFLAGS) $(CONFIG_CFLAGS) $(ELF_CFLAGS)
+UNIT_GEN_LIBS = libgen.la $(UNIT_SERVE_LIBS) $(CONFIG_LIBS) $(ELF_LIBS)
+libgen_la_SOURCES = tests/unit/gen.c tests/unit/gen.h tests/unit/stub.c tests/unit/stub.h tests/unit/load.c tests/unit/load.h \
+	repo/desc.c repo/emit.c repo/build.c repo/elf.c repo/key.c
+libgen_la_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+libgen_la_CFLAGS = $(UNIT_GEN_CFLAGS)
+
+UNIT_TESTS = tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-params \
+	tests/unit/t-check tests/unit/t-image tests/unit/t-store tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
+	tests/unit/t-place tests/unit/t-blkif tests/unit/t-desc tests/unit/t-target \
+	tests/unit/t-io tests/unit/t-serve tests/unit/t-driver tests/unit/t-carry tests/unit/t-repo
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
+
+tests_unit_t_str_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_str_LDADD = $(UNIT_LIBS)
+tests_unit_t_log_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_log_LDADD = $(UNIT_LIBS)
+tests_unit_t_file_SOURCES = tests/unit/t-file.c tests/unit/steps.c tests/unit/steps.h
+tests_unit_t_file_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_file_LDADD = $(UNIT_LIBS)
+tests_unit_t_sock_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_sock_LDADD = $(UNIT_LIBS)
+tests_unit_t_params_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_params_LDADD = $(UNIT_LIBS)
+tests_unit_t_check_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_check_LDADD = $(UNIT_LIBS)
+tests_unit_t_image_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_image_LDADD = $(UNIT_LIBS)
+tests_unit_t_store_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_store_LDADD = $(UNIT_LIBS)
+tests_unit_t_fake_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_fake_LDADD = libhost_fake.la $(UNIT_LIBS)
+tests_unit_t_keys_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_keys_LDADD = libhost_fake.la $(UNIT_LIBS)
+tests_unit_t_record_SOURCES = tests/unit/t-record.c tests/unit/steps.c tests/unit/steps.h
+tests_unit_t_record_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_record_LDADD = $(UNIT_LIBS)
+tests_unit_t_place_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_place_LDADD = libhost_fake.la $(UNIT_LIBS)
+tests_unit_t_blkif_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_blkif_LDADD = $(UNIT_LIBS)
+tests_unit_t_desc_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_desc_LDADD = $(UNIT_LIBS)
+tests_unit_t_target_SOURCES = tests/unit/t-target.c backend/target/target.c backend/target/header.c backend/target/holder.c
+tests_unit_t_target_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
+tests_unit_t_target_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_target_LDADD = $(UNIT_LIBS)
+tests_unit_t_io_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
+tests_unit_t_io_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_io_LDADD = libserve.la $(UNIT_LIBS)
+tests_unit_t_serve_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
+tests_unit_t_serve_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_serve_LDADD = $(UNIT_SERVE_LIBS)
+tests_unit_t_driver_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+tests_unit_t_driver_CFLAGS = $(UNIT_GEN_CFLAGS)
+tests_unit_t_driver_LDADD = $(UNIT_GEN_LIBS)
+tests_unit_t_carry_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+tests_unit_t_carry_CFLAGS = $(UNIT_GEN_CFLAGS)
+tests_unit_t_carry_LDADD = $(UNIT_GEN_LIBS)
+tests_unit_t_repo_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+tests_unit_t_repo_CFLAGS = $(UNIT_GEN_CFLAGS)
+tests_unit_t_repo_LDADD = $(UNIT_GEN_LIBS)
+
+# `make check`, then one line for all of it; its status is that of the tests
+check-summary:
+	@$(MAKE) $(AM_MAKEFLAGS) check; st=$$?; $(srcdir)/tests/unit/summary $(TEST_LOGS) && exit $$st
+EXTRA_DIST += tests/unit/summary

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The repository of images. */
+#include <sys/stat.h>
+#include <unistd.h>
+#include "core/store.h"
+#include "img.h"
+#include "unit.h"
+
+static struct img_key key;
+static char dir[256];
+
+static void setup(void)
+{
+	img_key(&key, "test");
+	snprintf(dir, sizeof(dir), "%s", unit_path("repo"));
+}
+
+/* Stores an image; its id. */
+static const char *add(uint32_t version, uint64_t created, const char *release, char id[65])
+{
+	struct hv_image img;
+	struct hv_err e = { 0 };
+
+	img_make(&img, "\x90", 1, false);
+	img.h.version = version;
+	img.h.created = created;
+	strcpy(img.h.release_min, release);
+	strcpy(img.h.release_max, release);
+	hv_image_sign(&img, key.secret);
+	ck_assert_msg(!hv_store_add(dir, &img, &key.ring, id, &e), "%s", e.text);
+	hv_image_free(&img);
+	return id;
+}
+
+static int find(struct hv_image *img, char id[65], struct hv_err *e)
+{
+	return hv_store_find(dir, &key.ring, &img_os, "block", "virtual", img, id, e);
+}
+
+START_TEST(best)
+{
+	char a[65], b[65], c[65], id[65], path[512];
+	struct hv_image img;
+	struct hv_err e;
+
+	setup();
+	ck_assert_int_eq(find(&img, id, &e), -ENOENT);
+	ck_contains(e.text, "empty");
+	add(1, 100, "6.1", a);
+	ck_assert_int_eq(find(&img, id, &e), 0);
+	ck_assert_str_eq(id, a);
+	hv_image_free(&img);
+	add(2, 50, "6.1", b);
+	add(9, 999, "6.2", c);		/* newer, for another release */
+	ck_assert_int_eq(find(&img, id, &e), 0);
+	ck_assert_str_eq(id, b);
+	ck_assert_uint_eq(img.h.version, 2);
+	hv_image_free(&img);
+	/* stored again it is left alone */
+	hv_store_path(dir, b, path, sizeof(path));
+	ck_assert_int_eq(chmod(path, 0600), 0);
+	add(2, 50, "6.1", id);
+	ck_assert_str_eq(id, b);
+}
+END_TEST
+
+START_TEST(none_fits)
+{
+	char id[65];
+	struct hv_image img;
+	struct hv_err e;
+
+	setup();
+	add(1, 1, "5.10", id);
+	ck_assert_int_eq(find(&img, id, &e), -ENOENT);
+	ck_contains(e.text, "5.10");
+	ck_contains(e.text, img_os.release);
+}
+END_TEST
+
+/* One that fits and is not trusted: said as that, and never placed. */
+START_TEST(not_trusted)
+{
+	struct hv_keyring none = { 0 };
+	char id[65];
+	struct hv_image img;
+	struct hv_err e;
+
+	setup();
+	add(1, 1, "6.1", id);
+	ck_assert_int_eq(hv_store_find(dir, &none, &img_os, "block", "virtual", &img, id, &e), -EPERM);
+	ck_contains(e.text, "not trusted");
+}
+END_TEST
+
+/* Damaged on disk, swapped for another, or renamed. */
+START_TEST(damaged)
+{
+	char a[65], b[65], id[65], pa[512], pb[512];
+	struct hv_image img;
+	struct hv_err e;
+	size_t len;
+	char *buf;
+
+	setup();
+	add(2, 1, "6.1", a);
+	add(1, 1, "6.1", b);
+	hv_store_path(dir, a, pa, sizeof(pa));
+	hv_store_path(dir, b, pb, sizeof(pb));
+	buf = unit_read(pa, &len);
+	buf[len - 1] ^= 1;
+	unit_write(pa, buf, len);
+	ck_assert_int_eq(find(&img, id, &e), 0);	/* the other one still does */
+	ck_assert_str_eq(id, b);
+	hv_image_free(&img);
+	ck_assert_int_eq(rename(pb, pa), 0);
+	ck_assert_int_eq(find(&img, id, &e), -ENOENT);
+	ck_contains(e.text, "hash that its name says");
+}
+END_TEST
+
+START_TEST(refused)
+{
+	struct hv_image img;
+	struct hv_err e;
+	char id[65];
+
+	setup();
+	img_make(&img, "\x90", 1, false);
+	ck_assert_int_eq(hv_store_add(dir, &img, &key.ring, id, &e), -EPERM);
+	img_make(&img, "\x0f\x05", 2, false);
+	hv_image_sign(&img, key.secret);
+	ck_assert_int_eq(hv_store_add(dir, &img, &key.ring, id, &e), -ENOEXEC);
+	ck_assert(!unit_exists(dir));
+	/* a file where the folder should be */
+	img_make(&img, "\x90", 1, false);
+	hv_image_sign(&img, key.secret);
+	unit_write(dir, "", 0);
+	ck_assert_int_eq(hv_store_add(dir, &img, &key.ring, id, &e), -ENOTDIR);
+}
+END_TEST
+
+/* Code that is refused is refused again when it is about to be placed, whoever wrote the file. */
+START_TEST(checked_again)
+{
+	struct hv_image img;
+	struct hv_err e;
+	char id[65], path[512];
+	uint8_t *buf;
+	size_t len;
+
+	setup();
+	add(1, 1, "5.10", id);
+	img_make(&img, "\x0f\x05", 2, false);
+	buf = img_file(&img, &key, &len);
+	hv_image_id(&img, id);
+	hv_store_path(dir, id, path, sizeof(path));
+	unit_write(path, buf, len);
+	ck_assert_int_eq(find(&img, id, &e), -EPERM);
+	ck_contains(e.text, "refused");
+}
+END_TEST
+
+START_TEST(resolve)
+{
+	char a[65], b[65], id[65], prefix[8], from[512], to[512];
+	struct hv_err e;
+
+	setup();
+	ck_assert_int_eq(hv_store_resolve(dir, "abcd", id, &e), -ENOENT);
+	add(1, 1, "6.1", a);
+	snprintf(prefix, sizeof(prefix), "%.6s", a);
+	ck_assert_int_eq(hv_store_resolve(dir, prefix, id, &e), 0);
+	ck_assert_str_eq(id, a);
+	ck_assert_int_eq(hv_store_resolve(dir, a, id, &e), 0);
+	prefix[3] = 0;
+	ck_assert_int_eq(hv_store_resolve(dir, prefix, id, &e), -EINVAL);
+	/* another that begins alike: only the name counts here */
+	snprintf(b, sizeof(b), "%.8s%056d", a, 0);
+	hv_store_path(dir, a, from, sizeof(from));
+	hv_store_path(dir, b, to, sizeof(to));
+	ck_assert_int_eq(link(from, to), 0);
+	snprintf(prefix, sizeof(prefix), "%.6s", a);
+	ck_assert_int_eq(hv_store_resolve(dir, prefix, id, &e), -EINVAL);
+	ck_contains(e.text, "2 images");
+}
+END_TEST
+
+static int stop_at_first(void *arg, const char *id, const struct hv_image *img, const char *why)
+{
+	++*(int *)arg;
+	return -ECANCELED;
+}
+
+START_TEST(each_stops)
+{
+	char id[65];
+	struct hv_err e;
+	int n = 0;
+
+	setup();
+	add(1, 1, "6.1", id);
+	add(2, 1, "6.1", id);
+	ck_assert_int_eq(hv_store_each(dir, stop_at_first, &n, &e), -ECANCELED);
+	ck_assert_int_eq(n, 1);
+}
+END_TEST
+
+Suite *unit_suite(void)
+{
+	return unit_new("store", (const TTest *[]){ best, none_fits, not_trusted, damaged, refused, checked_again, resolve, each_stops, NULL });
+}
