@@ -12,7 +12,7 @@ EXTRA_DIST += $(GUEST_SRC) frontend/linux/60-hvdrv.rules frontend/linux/dkms.con
 # DKMS package of the guest extension
 .PHONY: guest-deb
 guest-deb: hvdrv-guest-dkms_$(PACKAGE_VERSION)_all.deb
-hvdrv-guest-dkms_$(PACKAGE_VERSION)_all.deb: $(GUEST_SRC) frontend/linux/60-hvdrv.rules frontend/linux/dkms.conf frontend/linux/mkdeb
+hvdrv-guest-dkms_$(PACKAGE_VERSION)_all.deb: $(GUEST_SRC) include/hvdrv/abi.h frontend/linux/60-hvdrv.rules frontend/linux/dkms.conf frontend/linux/mkdeb
 	$(AM_V_GEN)$(srcdir)/frontend/linux/mkdeb $(srcdir) $(PACKAGE_VERSION) $@
 CLEANFILES += hvdrv-guest-dkms_$(PACKAGE_VERSION)_all.deb
 

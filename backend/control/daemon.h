@@ -51,7 +51,7 @@ void link_forget(struct link *l, void *arg);
 void link_quit(struct link *l);		/* finish what is begun and end; `gone` tells when */
 bool link_quitting(const struct link *l);
 
-/* At start: workers of domains that are no more are told to end. */
+/* At start: the workers that a former hvdrvd left finish and end, all at once: they hold the targets open. */
 void link_sweep(struct daemon *d);
 
 /* ---- devices and domains ---- */

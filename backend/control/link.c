@@ -109,22 +109,31 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		link_gone(l);
 }
 
-/* A worker that a former hvdrvd left: it answers all that it has begun and ends, so that its rings are in order. */
-static int finish_old(const char *path)
+/* Asks a worker that a former hvdrvd left to end. The connection, or -1 when none is there. */
+static int ask_old(const char *path)
 {
 	struct wire_msg m = { .version = WIRE_VERSION, .type = WIRE_QUIT, .seq = 1 };
+	int fd = hv_sock_connect(path, SOCK_SEQPACKET);
+
+	if (fd >= 0 && hv_sock_send(fd, &m, sizeof(m), NULL, 0)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* Until it has answered all that it has begun and has ended: its rings are in order, its targets closed. */
+static void wait_old(int fd)
+{
 	const struct timeval limit = { .tv_sec = 30 };
-	int fd = hv_sock_connect(path, SOCK_SEQPACKET), rc;
-	char buf[sizeof(m)];
+	char buf[sizeof(struct wire_msg)];
 
 	if (fd < 0)
-		return 0;
+		return;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	rc = hv_sock_send(fd, &m, sizeof(m), NULL, 0);
-	while (!rc && recv(fd, buf, sizeof(buf), 0) > 0)
-		;			/* until it closes its end, that is, has ended */
+	while (recv(fd, buf, sizeof(buf), 0) > 0)
+		;			/* until it closes its end */
 	close(fd);
-	return rc;
 }
 
 struct spawn_fds {
@@ -166,7 +175,7 @@ static int open_all(struct link *l, struct spawn_fds *fds, struct hv_err *e)
 	int sv[2];
 
 	socket_path(l->d, l->dom->domid, path, sizeof(path));
-	finish_old(path);
+	wait_old(ask_old(path));
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv))
 		return hv_err(e, errno, "socketpair: %s", strerror(errno));
 	l->sock = sv[0];
@@ -269,23 +278,37 @@ bool link_quitting(const struct link *l)
 	return l->quitting;
 }
 
-void link_sweep(struct daemon *d)
+/* Calls ask_old() for each worker's socket, up to max of them; their connections in fd[]. */
+static int ask_all(struct daemon *d, int *fd, int max)
 {
 	char dir[96], path[400];
 	struct dirent *de;
+	int n = 0;
 	DIR *dp;
 
 	snprintf(dir, sizeof(dir), "%s/worker", d->opt.run);
 	dp = opendir(dir);
-	while (dp && (de = readdir(dp))) {
+	while (dp && n < max && (de = readdir(dp))) {
 		uint64_t domid;
 
-		if (hv_str_u64(de->d_name, 32767, &domid) || dom_find(d, domid))
+		if (hv_str_u64(de->d_name, 32767, &domid))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dir, de->d_name);
-		finish_old(path);
+		fd[n++] = ask_old(path);
 		unlink(path);
 	}
 	if (dp)
 		closedir(dp);
+	return n;
+}
+
+void link_sweep(struct daemon *d)
+{
+	int fd[64], n;
+
+	do {			/* all are asked before the first is waited for */
+		n = ask_all(d, fd, 64);
+		for (int i = 0; i < n; i++)
+			wait_old(fd[i]);
+	} while (n == 64);
 }

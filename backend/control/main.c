@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+#include "core/store.h"
 #include "daemon.h"
 #include "util/exit.h"
 #include "util/file.h"
@@ -103,6 +104,41 @@ static int lock_run_dir(struct daemon *d, struct hv_err *e)
 	return 0;			/* kept open for good */
 }
 
+/* What an attach needs and is opened only then: whoever is told that hvdrvd serves must not find that it cannot. */
+static int can_serve(struct daemon *d, struct hv_err *e)
+{
+	struct hv_keyring ring;
+	char path[512];
+	int fd, rc = hv_store_check(d->opt.repo, e);
+
+	if (!rc)
+		rc = hv_keyring_load(d->opt.keys, &ring, e);
+	if (rc)
+		return rc;
+	hv_keyring_free(&ring);
+	snprintf(path, sizeof(path), "%s/hvdrv-worker", d->opt.libexec);
+	if (access(path, X_OK))
+		return hv_err(e, errno, "%s: %s", path, strerror(errno));
+	fd = open("/dev/xen/evtchn", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return hv_err(e, errno, "/dev/xen/evtchn: %s: is xen-evtchn loaded, and may this service use it?", strerror(errno));
+	close(fd);
+	return 0;
+}
+
+/* systemd tries again at once and for ever: not ten lines a second for what only an admin can mend. */
+static void say_cannot_serve(const struct hv_err *e)
+{
+	char status[sizeof(e->text) + 32];
+
+	hv_log(HV_ERROR, NULL, "hvdrvd cannot serve: %s", e->text);
+	if (!getenv("NOTIFY_SOCKET"))
+		return;
+	snprintf(status, sizeof(status), "STATUS=cannot serve: %s", e->text);
+	hv_notify(status);
+	sleep(1);
+}
+
 static int run(struct daemon *d, struct hv_err *e)
 {
 	struct event *term, *intr;
@@ -113,6 +149,11 @@ static int run(struct daemon *d, struct hv_err *e)
 	d->host = hv_host_xen_open(e);
 	if (!d->host)
 		return -e->code;
+	rc = can_serve(d, e);
+	if (rc) {
+		hv_host_close(d->host);
+		return rc;
+	}
 	d->base = event_base_new();
 	rc = requests_start(d, e);
 	if (!rc)
@@ -123,7 +164,7 @@ static int run(struct daemon *d, struct hv_err *e)
 		event_add(term, NULL);
 		event_add(intr, NULL);
 		hv_log(HV_INFO, NULL, "hvdrvd %s serves", PACKAGE_VERSION);
-		hv_notify("READY=1");
+		hv_notify("READY=1\nSTATUS=serving");
 		event_base_dispatch(d->base);
 		event_free(term);
 		event_free(intr);
@@ -154,6 +195,6 @@ int main(int argc, char **argv)
 		return HV_EXIT_FAILED;
 	st = run(&d, &e);
 	if (st)
-		hv_log(HV_ERROR, NULL, "hvdrvd cannot serve: %s", e.text);
+		say_cannot_serve(&e);
 	return hv_exit_status(st);
 }

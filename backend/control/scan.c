@@ -282,7 +282,6 @@ void scan_all(struct daemon *d)
 {
 	each_domain(d, "/local/domain", scan_domain);
 	each_domain(d, HV_BACK, sweep_domain);
-	link_sweep(d);
 }
 
 int scan_start(struct daemon *d, struct hv_err *e)
@@ -301,6 +300,7 @@ int scan_start(struct daemon *d, struct hv_err *e)
 		return hv_err(e, -rc, "xenstore: %s", strerror(-rc));
 	d->store_event = event_new(d->base, d->host->ops->watch_fd(d->host), EV_READ | EV_PERSIST, on_store, d);
 	event_add(d->store_event, NULL);
+	link_sweep(d);
 	scan_all(d);
 	return 0;
 }

@@ -163,22 +163,32 @@ static void hang_up(struct worker *wk)
 	close(fd);
 }
 
-void wk_on_ctl(struct io_watch *w)
+/* One message. False when there is none, or no connection any more. */
+static bool take_message(struct worker *wk)
 {
-	struct worker *wk = WORKER_OF(w, ctl);
 	int fds[HV_SOCK_FDS] = { -1, -1, -1, -1 };
 	struct wire_msg m;
 	ssize_t n = hv_sock_recv(wk->ctl.fd, &m, sizeof(m), fds);
 
+	if (n == -EAGAIN)
+		return false;
 	if (n == sizeof(m)) {
 		on_message(wk, &m, fds);
-	} else if (n != -EAGAIN) {
+	} else {
 		hv_log(HV_INFO, &wk->about, "hvdrvd has gone; the worker goes on");
 		hang_up(wk);
 	}
 	for (int i = 0; i < HV_SOCK_FDS; i++)
 		if (n > 0 && fds[i] >= 0)
 			close(fds[i]);
+	return n == sizeof(m);
+}
+
+/* All that have come: io_uring tells of messages that came together once. */
+void wk_on_ctl(struct io_watch *w)
+{
+	while (take_message(WORKER_OF(w, ctl)))
+		;
 }
 
 void wk_on_connect(struct io_watch *w)

@@ -46,6 +46,20 @@ int hv_store_add(const char *dir, const struct hv_image *img, const struct hv_ke
 	return rc ? hv_err(e, -rc, "%s: %s", path, strerror(-rc)) : 0;
 }
 
+int hv_store_check(const char *dir, struct hv_err *e)
+{
+	char path[PATH_MAX];
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/" HV_STORE_DIR_IMAGES, dir);
+	d = opendir(path);
+	if (!d && errno != ENOENT)
+		return hv_err(e, errno, "the repository cannot be read: %s: %s", path, strerror(errno));
+	if (d)
+		closedir(d);
+	return 0;
+}
+
 static int is_image(const struct dirent *d)
 {
 	return strlen(d->d_name) == ID_LEN + strlen(HV_IMAGE_SUFFIX) &&

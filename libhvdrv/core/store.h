@@ -28,6 +28,9 @@ int hv_store_find(const char *dir, const struct hv_keyring *ring, const struct h
 int hv_store_each(const char *dir, int (*fn)(void *arg, const char *id, const struct hv_image *img, const char *why),
 		  void *arg, struct hv_err *e);
 
+/* Can it be read? An empty one, or none yet, can. 0 or -errno with e. */
+int hv_store_check(const char *dir, struct hv_err *e);
+
 /* A unique prefix of an id (at least 4 digits) to the id. 0, -ENOENT, -EINVAL (several). */
 int hv_store_resolve(const char *dir, const char *prefix, char id[65], struct hv_err *e);
 

@@ -25,6 +25,13 @@ class Skip(Exception):
     """Something optional cannot be had here; the caller counts a skip (exit status 77)."""
 
 
+def build_dir():
+    d = pathlib.Path(os.environ.get("HVDRV_BUILD", SRC))
+    if not (d / "config.status").exists():
+        raise BenchError("install", f"{d} is not configured: ./bootstrap && ./configure && make, or set HVDRV_BUILD")
+    return d
+
+
 def say(msg):
     print(f"xenbox: {msg}", file=sys.stderr, flush=True)
 

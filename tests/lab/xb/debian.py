@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 from . import debs, rootfs
-from .base import LAB, SRC, BenchError, cached, run, say, sha
+from .base import LAB, Skip, cached, run, sha
 
 COMMON = ["systemd-sysv", "udev", "dbus", "kmod", "procps", "e2fsprogs"]
 # what hvdrv's programs need at run time, the compiler for the scenario that generates in dom0
@@ -30,9 +30,9 @@ def sources():
 
 def debootstrap(root, packages, hooks=()):
     if os.geteuid():
-        raise BenchError("debian", "a Debian root is made as root only")
+        raise Skip("a Debian root is made as root only")
     if not shutil.which("mmdebstrap"):
-        raise BenchError("debian", "mmdebstrap is not installed")
+        raise Skip("mmdebstrap is not installed: no Debian root can be made")
     args = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}",
             "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
             "--dpkgopt=path-exclude=/usr/share/doc/*"]
@@ -57,7 +57,10 @@ def quiet_systemd(root, keep=()):
               "fstrim.timer systemd-networkd.service systemd-resolved.service getty.target systemd-timesyncd.service "
               "systemd-update-utmp.service systemd-machine-id-commit.service systemd-hwdb-update.service "
               "systemd-journal-flush.service ldconfig.service systemd-boot-random-seed.service "
-              "systemd-journal-catalog-update.service systemd-sysusers.service").split():
+              "systemd-journal-catalog-update.service systemd-sysusers.service systemd-logind.service "
+              "systemd-update-utmp-runlevel.service systemd-tmpfiles-clean.timer systemd-pstore.service "
+              "modprobe@.service sys-kernel-tracing.mount dev-hugepages.mount dev-mqueue.mount "
+              "proc-sys-fs-binfmt_misc.automount sys-fs-fuse-connections.mount").split():
         if u not in keep:
             link = root / "etc/systemd/system" / u
             link.unlink(missing_ok=True)
@@ -85,7 +88,7 @@ def dom0(lab_files, dom0_mods):
         debootstrap(root, DOM0)
         add_modules(root, xen, release)
         quiet_systemd(root)
-        (root / "etc/default/xen").write_text("XENCONSOLED_TRACE=guest\n")
+        (root / "etc/default/xen").write_text("XENCONSOLED_ARGS=\"--log=guest --log-dir=/var/log/xen/console\"\n")
         for s in ("bench", "img", "tools"):
             (root / s).mkdir()
         make_ext4(root, d / "root.ext4", "labroot")
@@ -109,15 +112,14 @@ def dom0(lab_files, dom0_mods):
     return cached("dom0-debian", key, build)
 
 
-def guest(deb):
-    """A stock Debian guest on which the DKMS package was installed with apt: guest.ext4."""
+def guest(deb, agent, mods):
+    """A stock Debian guest on which the DKMS package was installed with apt: guest.ext4, and what mounts it."""
     xen = debs.xen_tree()
     release = (xen / "release").read_text()
-    key = sha((xen / ".key").read_text(), LAB / "xb" / "debian.py", deb, LAB / "guest-debian", LAB / "agent",
+    key = sha((xen / ".key").read_text(), LAB / "xb" / "debian.py", deb, LAB / "guest-debian/units", LAB / "guest-debian/init", LAB / "agent", " ".join(mods),
               debs.candidates("dkms", "linux-headers-amd64"))
 
     def build(d):
-        from . import images
         root = d / "root"
         # the kernel first: apt's installation of the package then builds the module for it
         hooks = [f'mkdir -p "$1/lib/modules" && cp -a {xen}/tree/lib/modules/{release} "$1/lib/modules/"',
@@ -130,14 +132,21 @@ def guest(deb):
         run("purge", ["chroot", root, "sh", "-c", "rm -rf /usr/lib/gcc /usr/src/linux-headers-* /var/lib/apt/lists/* "
                       "/var/cache/apt/*; rm -f /usr/bin/*-gcc-12 /usr/bin/*-cpp-12 /usr/bin/*-lto*"])
         quiet_systemd(root)
-        for f in sorted((LAB / "guest-debian").iterdir()):
+        for f in sorted((LAB / "guest-debian/units").iterdir()):
             shutil.copy(f, root / "etc/systemd/system")
             wants = root / "etc/systemd/system/multi-user.target.wants"
             wants.mkdir(exist_ok=True)
             (wants / f.name).symlink_to(f"/etc/systemd/system/{f.name}")
-        shutil.copy(images.agent() / "labd", root / "usr/sbin/labd")
-        rootfs.copy_libs_flat(root / "usr/lib/x86_64-linux-gnu", [images.agent() / "labd"], xen / "tree")
+        shutil.copy(agent / "labd", root / "usr/sbin/labd")
+        rootfs.copy_libs_flat(root / "usr/lib/x86_64-linux-gnu", [agent / "labd"], xen / "tree")
         make_ext4(root, d / "guest.ext4", "labguest", 96)
         shutil.rmtree(root)
+        ini = d / "ini"
+        rootfs.busybox(ini)
+        rootfs.copy_modules(ini, xen / "tree", release, mods)
+        shutil.copy(LAB / "guest-debian/init", ini / "init")
+        (ini / "init").chmod(0o755)
+        rootfs.pack(ini, d / "initrd.cpio.gz")
+        shutil.rmtree(ini)
 
     return cached("guest-debian", key, build)

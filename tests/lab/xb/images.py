@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The images: dom0 (mini, debian), the guest's initramfs, the disk of tools that guests share."""
+import hashlib
+import os
 import pathlib
 import shutil
 
 from . import debian, debs, rootfs
-from .base import LAB, BenchError, cached, run, sha
+from .base import LAB, BenchError, build_dir, cached, run, sha
 
 RECIPES = sha(LAB / "xb", LAB / "dom0", LAB / "guest", LAB / "agent")
 
@@ -163,3 +165,32 @@ def tools():
 
 def dom0_debian():
     return debian.dom0(agent(), [*DOM0_MODS, "overlay"])
+
+
+def guest_debian(deb=None):
+    """A stock Debian guest with the extension's package (built by `make guest-deb`) installed by apt."""
+    return debian.guest(deb or guest_deb(), agent(), ["xen-blkfront", "ext4", "crc32c_generic"])
+
+
+def guest_deb():
+    """The extension's package, made of this build."""
+    run("guest-deb", ["make", "-s", "-C", build_dir(), "guest-deb"])
+    return next(iter(sorted(build_dir().glob("hvdrv-guest-dkms_*.deb"))))
+
+
+def debian_files(into):
+    """What the Debian boot has beside its scenario, as xenbox's options; its writable files in the folder `into`.
+
+    /dev/disk/by-id/virtio-labdisk1 is the guest's root, labdisk2 its data: a filesystem that holds `before` and its
+    checksum, as an earlier boot of dom0 would have left it. The guest stands in /etc/xen/auto.
+    """
+    img = guest_debian()
+    root, data = into / "guest.ext4", into / "data.ext4"
+    run("guest root", ["cp", "--reflink=auto", "--sparse=always", img / "guest.ext4", root])
+    old = into / "old"
+    old.mkdir()
+    blob = os.urandom(4 << 20)
+    (old / "before").write_bytes(blob)
+    (old / "sums").write_text(f"{hashlib.sha256(blob).hexdigest()}  before\n")
+    run("guest data", ["mke2fs", "-q", "-t", "ext4", "-d", old, data, "64M"])
+    return ["--disk", root, "--disk", data, "--file", f"{LAB / 'guest-debian/deb.cfg'}:/etc/xen/auto/deb.cfg"]

@@ -13,19 +13,12 @@ import threading
 import time
 
 from . import debs, images, rootfs
-from .base import SRC, BenchError, cache_dir, run, say
+from .base import BenchError, build_dir, cache_dir, run, say
 
 GUEST_OVERHEAD = 24          # MiB of Xen's per guest: page tables, grant and maptrack frames
 XEN_OVERHEAD = 160
 BOOT_LIMIT = {"mini": 180, "debian": 420}
 DOM0_MEM = {"mini": 640, "debian": 1536}
-
-
-def build_dir():
-    d = pathlib.Path(os.environ.get("HVDRV_BUILD", SRC))
-    if not (d / "config.status").exists():
-        raise BenchError("install", f"{d} is not configured: ./bootstrap && ./configure && make, or set HVDRV_BUILD")
-    return d
 
 
 def install_build(into):
@@ -236,6 +229,8 @@ class Machine:
         self.lines = self.ctl.sock.makefile("r", encoding="ascii", errors="replace")
         limit = BOOT_LIMIT[o.dom0]
         if self.expect("ready", limit) is None:
+            if self.proc.poll() is not None:
+                raise BenchError("boot", f"QEMU ended with {self.proc.returncode} before dom0 was ready" + self.tail())
             raise BenchError("boot", f"dom0 was not ready within {limit} s" + self.tail())
 
     def expect(self, word, limit):
