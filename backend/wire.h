@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include "ring/blkif.h"
 
-#define WIRE_VERSION 1u
-#define WIRE_RING_PAGES 4u
+#define WIRE_VERSION 2u
+#define WIRE_RING_PAGES 4u		/* of a queue's pages: the ring's, which come first */
 
 enum wire_type {
 	WIRE_HELLO,	/* answer: the worker's devices */
@@ -39,9 +39,9 @@ struct wire_stats {
 struct wire_add {
 	char name[HVDRV_NAME_MAX + 1];
 	struct hv_blkif_limits lim;
-	uint32_t num_queues, ring_pages;
+	uint32_t num_queues, queue_pages, ring_pages;
 	uint32_t port[HVDRV_MAX_QUEUES];		/* the guest's */
-	uint32_t ring_ref[HVDRV_MAX_QUEUES][WIRE_RING_PAGES];
+	uint32_t page_ref[HVDRV_MAX_QUEUES][HVDRV_MAX_QUEUE_PAGES];
 	uint8_t block_device;				/* the target: discard, zeroes by block-device calls */
 };
 

@@ -298,11 +298,12 @@ void dev_add_to_worker(struct dev *v)
 	snprintf(m.add.name, sizeof(m.add.name), "%s", v->params.name);
 	m.add.lim = blk_limits(v);
 	m.add.num_queues = v->offer.num_queues;
+	m.add.queue_pages = v->offer.queue_pages;
 	m.add.ring_pages = v->image.queue_fixed_pages;
 	m.add.block_device = v->target.block;
 	for (uint32_t q = 0; q < v->offer.num_queues; q++) {
 		m.add.port[q] = v->offer.queue[q].port;
-		memcpy(m.add.ring_ref[q], v->offer.queue[q].page, sizeof(m.add.ring_ref[q]));
+		memcpy(m.add.page_ref[q], v->offer.queue[q].page, sizeof(m.add.page_ref[q]));
 	}
 	v->phase = DEV_STARTING;
 	rc = link_send(dom->worker, &m, v->target.fd, served, v);

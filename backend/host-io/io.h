@@ -36,7 +36,8 @@ struct io_watch {
 	void *buf;
 	unsigned int size, reply;
 	int got;
-	bool armed;			/* engine's */
+	bool armed, due;		/* engine's */
+	struct io_watch *next;		/* engine's */
 };
 
 struct io_engine;

@@ -13,6 +13,8 @@ struct uring {
 	struct io_uring r;
 	uint8_t *fixed;			/* registered memory */
 	size_t fixed_size;
+	struct io_watch *due;		/* to be written back and armed again */
+	bool put_off;			/* that was put off once: not again */
 };
 
 #define TAG_WATCH 1ul		/* low bit of user_data: a struct io_watch, else a struct io_op */
@@ -108,6 +110,17 @@ static int uring_watch(struct io_engine *io, struct io_watch *w)
 	return 0;
 }
 
+static void forget_due(struct uring *u, struct io_watch *w)
+{
+	struct io_watch **at = &u->due;
+
+	while (*at && *at != w)
+		at = &(*at)->next;
+	if (*at)
+		*at = w->next;
+	w->due = false;
+}
+
 /* Waits until the kernel has let go of w: its last completion, or that there was none to cancel. */
 static void uring_unwatch(struct io_engine *io, struct io_watch *w)
 {
@@ -115,6 +128,7 @@ static void uring_unwatch(struct io_engine *io, struct io_watch *w)
 	struct io_uring_sqe *s = get_sqe(u);
 
 	w->ready = NULL;
+	forget_due(u, w);
 	io_uring_prep_cancel64(s, (uintptr_t)w | TAG_WATCH, 0);
 	io_uring_sqe_set_data(s, IGNORE);
 	while (w->armed)
@@ -141,10 +155,44 @@ static void on_watch(struct uring *u, struct io_watch *w, const struct io_uring_
 	w->got = c->res;
 	if (w->ready && (c->res > 0 || (c->res == 0 && w->buf)))
 		w->ready(w);
-	if (w->reply)
-		write_back(u, w);
-	if (ended && w->ready)
-		arm(u, w);
+	if ((w->reply || (ended && w->ready)) && !w->due) {
+		w->due = true;
+		w->next = u->due;
+		u->due = w;
+	}
+}
+
+static void arm_due(struct uring *u)
+{
+	struct io_watch *w;
+
+	u->put_off = false;
+	while ((w = u->due)) {
+		u->due = w->next;
+		w->due = false;
+		if (w->reply)
+			write_back(u, w);
+		if (!w->armed && w->ready)
+			arm(u, w);
+	}
+}
+
+/*
+ * Submits, and waits unless something has ended. Opening the events again costs the kernel some way: what they have
+ * brought goes first, and when that ends at once, as from a cache, its answer, too. Once only, so that a queue that
+ * is always busy does not keep the others closed.
+ */
+static int submit(struct uring *u, bool wait)
+{
+	if (u->due && !u->put_off && io_uring_sq_ready(&u->r)) {
+		int rc = io_uring_submit_and_get_events(&u->r);
+
+		u->put_off = true;
+		if (rc < 0 || io_uring_cq_ready(&u->r))
+			return rc;
+	}
+	arm_due(u);
+	return io_uring_submit_and_wait(&u->r, wait ? 1 : 0);
 }
 
 static int uring_buffers(struct io_engine *io, void *mem, size_t size)
@@ -193,7 +241,7 @@ static int uring_run(struct io_engine *io, bool wait)
 {
 	struct uring *u = uring(io);
 	struct io_uring_cqe *c;
-	int rc = io_uring_submit_and_wait(&u->r, wait ? 1 : 0);
+	int rc = submit(u, wait);
 
 	if (rc < 0 && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
 		return rc;

@@ -10,8 +10,10 @@ static int queue_add(struct worker *wk, struct wk_dev *d, uint32_t i, const stru
 	struct wk_queue *q = &d->queue[i];
 
 	q->dev = d;
+	q->pages = a->queue_pages;
 	q->ring_pages = a->ring_pages;
-	q->map = wk->guest.ops->map(wk->guest.arg, a->ring_ref[i], a->ring_pages);
+	memcpy(q->ref, a->page_ref[i], a->queue_pages * sizeof(q->ref[0]));
+	q->map = wk->guest.ops->map(wk->guest.arg, q->ref, q->pages);
 	if (!q->map)
 		return hv_err(e, errno, "the ring of queue %u cannot be mapped: %s", i, strerror(errno));
 	q->port = wk->guest.ops->bind(wk->guest.arg, a->port[i]);
@@ -27,8 +29,10 @@ int wk_dev_add(struct worker *wk, uint32_t id, const struct wire_add *a, int fd,
 	struct wk_dev *d;
 	int rc = 0;
 
-	if (a->num_queues > HVDRV_MAX_QUEUES || !a->num_queues || a->ring_pages > WIRE_RING_PAGES || !a->ring_pages)
-		return hv_err(e, EINVAL, "%u queues of %u pages", a->num_queues, a->ring_pages);
+	if (a->num_queues > HVDRV_MAX_QUEUES || !a->num_queues || a->ring_pages > WIRE_RING_PAGES || !a->ring_pages ||
+	    a->queue_pages > HVDRV_MAX_QUEUE_PAGES || a->queue_pages < a->ring_pages)
+		return hv_err(e, EINVAL, "%u queues of %u pages, %u of them the ring's", a->num_queues, a->queue_pages,
+			      a->ring_pages);
 	if (wk_dev_find(wk, id))
 		return hv_err(e, EEXIST, "device %u is served already", id);
 	d = calloc(1, sizeof(*d));
@@ -83,7 +87,7 @@ void wk_dev_remove(struct wk_dev *d)
 		if (q->port >= 0)
 			g->ops->unbind(g->arg, q->port);
 		if (q->map)
-			g->ops->unmap(g->arg, q->map, q->ring_pages);
+			g->ops->unmap(g->arg, q->map, q->pages);
 	}
 	if (d->fd >= 0)
 		close(d->fd);

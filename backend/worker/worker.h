@@ -24,8 +24,9 @@
 struct wk_queue {
 	struct wk_dev *dev;
 	struct hv_blkring ring;
-	void *map;
-	uint32_t ring_pages;
+	uint8_t *map;			/* the queue pages: the ring, then pages of segments */
+	uint32_t pages, ring_pages;
+	uint32_t ref[HVDRV_MAX_QUEUE_PAGES];
 	int port;			/* ours; -1: not bound */
 	bool pending;			/* look at the ring */
 	unsigned int inflight;

@@ -146,9 +146,10 @@ static void say_whole(void)
 		};
 		m.add.num_queues = in_u8(input) % 10;
 		m.add.ring_pages = in_u8(input) % 6;
+		m.add.queue_pages = in_u8(input) % 164;
 		for (int q = 0; q < (int)HVDRV_MAX_QUEUES; q++) {
 			m.add.port[q] = in_u8(input);
-			m.add.ring_ref[q][0] = 1;
+			m.add.page_ref[q][0] = 1;
 		}
 	} else {
 		in_bytes(input, (uint8_t *)&m + offsetof(struct wire_msg, hello), bits >> 4);

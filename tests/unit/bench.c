@@ -161,15 +161,15 @@ void bench_free(struct bench *b)
 int bench_add(struct bench *b, uint32_t id, const char *path, int flags, const struct hv_blkif_limits *lim, uint32_t queues,
 	      uint32_t ring_pages, uint32_t ring, uint32_t port, struct hv_err *e)
 {
-	struct wire_add a = { .lim = *lim, .num_queues = queues, .ring_pages = ring_pages };
+	struct wire_add a = { .lim = *lim, .num_queues = queues, .queue_pages = ring_pages + b->more, .ring_pages = ring_pages };
 	int fd = open(path, flags | O_CLOEXEC), rc;
 
 	ck_assert_int_ge(fd, 0);
 	snprintf(a.name, sizeof(a.name), "disk%u", id);
 	for (uint32_t q = 0; q < queues && q < HVDRV_MAX_QUEUES; q++) {
 		a.port[q] = port + q;
-		for (uint32_t i = 0; i < ring_pages && i < WIRE_RING_PAGES; i++)
-			a.ring_ref[q][i] = ring + q * ring_pages + i;
+		for (uint32_t i = 0; i < a.queue_pages && i < HVDRV_MAX_QUEUE_PAGES; i++)
+			a.page_ref[q][i] = ring + q * a.queue_pages + i;
 	}
 	rc = wk_dev_add(b->wk, id, &a, fd, e);
 	if (rc)

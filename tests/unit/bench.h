@@ -14,6 +14,7 @@ struct bench {
 	uint8_t grant[BENCH_PAGES];	/* 0: none, 1: read-write, 2: read-only */
 	unsigned int maps, ports;	/* held by the worker now */
 	unsigned int notified[64];	/* events to the guest, by its port */
+	uint32_t more;			/* pages of each queue behind its ring, mapped with it */
 	int map_errno, bind_errno, copy_errno;	/* to fail with */
 	int events[2], ctl[2];		/* socket pairs; [0] is the worker's */
 };

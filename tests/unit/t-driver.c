@@ -37,6 +37,7 @@ static void serve(struct world *w)
 	struct hv_err e = { 0 };
 	struct wk_queue *q;
 
+	w->b->more = rng_below(&w->l->rng, 2) * w->l->depth;	/* pages of segments: mapped, or copied each time */
 	ck_assert_msg(!bench_add(w->b, 0, w->path, O_RDWR, &bench_limits, 1, 2, ring, PORT, &e), "%s", e.text);
 	wk_dev_find(w->b->wk, 0)->layout = &w->layout;
 	q = &wk_dev_find(w->b->wk, 0)->queue[0];

@@ -520,7 +520,7 @@ START_TEST(control)
 	ck_contains(r.error.text, "no device 9");
 
 	fd = open(w.path, O_RDWR | O_CLOEXEC);
-	add.add = (struct wire_add){ .name = "late", .lim = bench_limits, .num_queues = 1, .ring_pages = 1, .port = { 9 }, .ring_ref = { { 20 } } };
+	add.add = (struct wire_add){ .name = "late", .lim = bench_limits, .num_queues = 1, .queue_pages = 1, .ring_pages = 1, .port = { 9 }, .page_ref = { { 20 } } };
 	r = ask(w.b, add, fd);
 	ck_assert_uint_eq(r.type, WIRE_OK);
 	ck_assert_str_eq(wk_dev_find(w.b->wk, 3)->name, "late");
