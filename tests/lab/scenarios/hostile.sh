@@ -10,8 +10,8 @@ pid0=$(cat /run/lab/hvdrvd.pid)
 attach near n 24 >/dev/null || bad "the neighbour's disk"
 ( while [ ! -e /run/lab/hostile.end ]; do
     LAB_EXEC_LIMIT=60 g near fio --name=v --filename=/dev/hvda --verify=crc32c --verify_fatal=1 --ioengine=libaio --direct=1 \
-        --rw=randrw --bs=4k --size=16m --iodepth=8 --time_based --runtime=20 --randseed="$SEED" \
-        --output-format=terse --terse-version=3 | awk -F';' '{ print $5 }' >>/run/lab/hostile.near
+        --rw=randwrite --bs=4k --size=4m --iodepth=8 --time_based --runtime=20 --randseed="$SEED" \
+        --output-format=terse --terse-version=3 | awk -F';' '/;/ { print $5 }' >>/run/lab/hostile.near
 done ) &
 load=$!
 ( last=0
