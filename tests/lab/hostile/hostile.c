@@ -265,7 +265,7 @@ static int range(struct guest *g, int op, uint64_t sector, uint64_t count)
 	return answer(g);
 }
 
-/* Every kind of request that must be refused, and none may succeed. */
+/* Every kind of request that must be refused, and none may succeed. (Reference 0 would: it is the console's.) */
 static void crafted(struct guest *g)
 {
 	uint32_t ind = g->mem_ref[1 + RECORD_PAGES + 2], data = g->data_ref[0];
@@ -278,9 +278,9 @@ static void crafted(struct guest *g)
 			simple(g, 0, 1, 0, data, 5, 4), simple(g, 0, 1, 0, data, 0, 8), simple(g, 0, 1, 0, data, 255, 255),
 			simple(g, 0, 1, ~0ull, data, 0, 7), simple(g, 0, 1, 1ull << 40, data, 0, 7),
 			simple(g, 0, 1, ~0ull - 3, data, 0, 7), simple(g, 0, 1, 0, 999999, 0, 7),
-			simple(g, 1, 1, 0, 0xffffffff, 0, 7), simple(g, 0, 1, 0, 0, 0, 7), indirect(g, 3, 4, ind, data, 0, 7),
+			simple(g, 1, 1, 0, 0xffffffff, 0, 7), simple(g, 0, 1, 0, 555555, 0, 7), indirect(g, 3, 4, ind, data, 0, 7),
 			indirect(g, 6, 4, ind, data, 0, 7), indirect(g, 0, 0, ind, data, 0, 7), indirect(g, 0, 64, ind, data, 0, 7),
-			indirect(g, 0, 0xffff, ind, data, 0, 7), indirect(g, 0, 20, 0, data, 0, 7),
+			indirect(g, 0, 0xffff, ind, data, 0, 7), indirect(g, 0, 20, 666666, data, 0, 7),
 			indirect(g, 0, 20, 888888, data, 0, 7), indirect(g, 0, 20, ind, 777777, 0, 7),
 			indirect(g, 0, 20, ind, data, 7, 0), range(g, 5, 0, 0), range(g, 5, ~0ull, 16), range(g, 64, 0, ~0ull),
 			range(g, 64, 1ull << 50, 8), simple(g, 0, 1, 1, data, 0, 3), simple(g, 1, 1, 3, data, 1, 2),
