@@ -122,18 +122,21 @@ static int ask_old(const char *path)
 	return fd;
 }
 
-/* Until it has answered all that it has begun and has ended: its rings are in order, its targets closed. */
-static void wait_old(int fd)
+/* Until it has answered all that it has begun and has ended: its rings are in order, its targets closed. 0; -EBUSY. */
+static int wait_old(int fd)
 {
 	const struct timeval limit = { .tv_sec = 30 };
 	char buf[sizeof(struct wire_msg)];
+	ssize_t n;
 
 	if (fd < 0)
-		return;
+		return 0;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	while (recv(fd, buf, sizeof(buf), 0) > 0)
+	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0)
 		;			/* until it closes its end */
+	n = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? -EBUSY : 0;
 	close(fd);
+	return n;
 }
 
 struct spawn_fds {
@@ -175,7 +178,8 @@ static int open_all(struct link *l, struct spawn_fds *fds, struct hv_err *e)
 	int sv[2];
 
 	socket_path(l->d, l->dom->domid, path, sizeof(path));
-	wait_old(ask_old(path));
+	if (wait_old(ask_old(path)))	/* two workers on one ring would each answer what the other has taken */
+		return hv_err(e, EBUSY, "the worker that a former hvdrvd left does not end: see what its backend waits for");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv))
 		return hv_err(e, errno, "socketpair: %s", strerror(errno));
 	l->sock = sv[0];
@@ -278,24 +282,33 @@ bool link_quitting(const struct link *l)
 	return l->quitting;
 }
 
-/* Calls ask_old() for each worker's socket, up to max of them; their connections in fd[]. */
-static int ask_all(struct daemon *d, int *fd, int max)
+struct old_worker {
+	uint64_t domid;
+	int fd;
+};
+
+/* Calls ask_old() for each worker's socket; how many there are, *all to be freed. */
+static int ask_all(struct daemon *d, struct old_worker **all)
 {
-	char dir[96], path[400];
+	struct old_worker *more;
+	char dir[96], path[108];
 	struct dirent *de;
+	uint64_t domid;
 	int n = 0;
 	DIR *dp;
 
+	*all = NULL;
 	snprintf(dir, sizeof(dir), "%s/worker", d->opt.run);
 	dp = opendir(dir);
-	while (dp && n < max && (de = readdir(dp))) {
-		uint64_t domid;
-
+	while (dp && (de = readdir(dp))) {
 		if (hv_str_u64(de->d_name, 32767, &domid))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", dir, de->d_name);
-		fd[n++] = ask_old(path);
-		unlink(path);
+		more = realloc(*all, (n + 1) * sizeof(**all));
+		if (!more)
+			break;
+		*all = more;
+		socket_path(d, domid, path, sizeof(path));
+		(*all)[n++] = (struct old_worker){ domid, ask_old(path) };
 	}
 	if (dp)
 		closedir(dp);
@@ -304,11 +317,14 @@ static int ask_all(struct daemon *d, int *fd, int max)
 
 void link_sweep(struct daemon *d)
 {
-	int fd[64], n;
+	struct old_worker *old;
+	char path[108];
+	int n = ask_all(d, &old);	/* all are asked before the first is waited for */
 
-	do {			/* all are asked before the first is waited for */
-		n = ask_all(d, fd, 64);
-		for (int i = 0; i < n; i++)
-			wait_old(fd[i]);
-	} while (n == 64);
+	for (int i = 0; i < n; i++) {
+		socket_path(d, old[i].domid, path, sizeof(path));
+		if (!wait_old(old[i].fd))
+			unlink(path);	/* one that stays is met again by link_start() */
+	}
+	free(old);
 }
