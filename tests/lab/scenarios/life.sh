@@ -18,7 +18,7 @@ check() {
 new_domid() { [ "$(domid life 2>/dev/null || echo "$1")" != "$1" ]; }
 
 truncate -s 16M /data/life.img
-for type in pv pvh; do
+for type in $(echo "$C_types" | tr , ' '); do
     lab-guest start life $type vcpus="$LAB_SMP" cfg='hvdrv = [ "name=data,class=block,backend=/data/life.img" ]' cfg='on_crash = "restart"' ||
         { bad "$type: start"; continue; }
     until_ok 30 lab-guest exec life test -b /dev/hvda || { bad "$type: the disk of the configuration"; hvdrv list; cat $KEEP/hvdrvd.log | tail -n 5; }
@@ -50,7 +50,7 @@ for type in pv pvh; do
     d=$(domid life); xl reboot life >/dev/null 2>&1
     until_ok 60 new_domid "$d"
     lab-guest wait life
-    until_ok 20 sh -c 'hvdrv list life | grep -q "more.*ready"' && bad "$type: one backend twice" || ok "$type: of two records of one backend only one is attached"
+    until_ok 8 sh -c 'hvdrv list life | grep -q "more.*ready"' && bad "$type: one backend twice" || ok "$type: of two records of one backend only one is attached"
     works "$type: detach both" sh -c 'hvdrv detach --persist life more; hvdrv detach --persist life data; [ "$(hvdrv list life | wc -l)" = 1 ]'
     is "$type: no record is left" "$(ls /var/lib/hvdrv/devices)" ""
     drop life
