@@ -367,10 +367,12 @@ static void offer(struct guest *g, int way)
 			d->magic = HVDRV_DESC_MAGIC;
 	}
 	publish(g);
-	if (wait_state(g, 4, 6) == 4)
-		printf("ACCEPTED\n");
-	else
-		printf("refused\n");
+	printf(wait_state(g, 4, 5) == 4 ? "ACCEPTED\n" : "refused\n");
+	if (!way)
+		return;			/* once it says nothing at all: the host has limits for that */
+	put(g, "state", "6");
+	wait_state(g, 6, 0);
+	put(g, "state", "1");
 }
 
 int main(int argc, char **argv)

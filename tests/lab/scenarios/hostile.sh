@@ -4,7 +4,7 @@
 . /lab/lib.sh
 need_data
 drop pvh hvm
-need near pvh vcpus="$LAB_SMP"
+need near pv vcpus="$LAB_SMP"
 lab-guest start evil pv module=no || { bad "evil starts"; exit; }
 pid0=$(cat /run/lab/hvdrvd.pid)
 attach near n 24 >/dev/null || bad "the neighbour's disk"
