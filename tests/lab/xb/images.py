@@ -93,7 +93,8 @@ def hvm_tree(root, tree, libxen, rel):
     """What an HVM guest needs beside its device model: hvmloader and the firmware that it is given."""
     shutil.copy(libxen / "boot/hvmloader", root / rel / "boot")
     for sub, names in (("usr/share/seabios", ("bios-256k.bin", "vgabios-stdvga.bin")),
-                       ("usr/share/qemu", ("linuxboot.bin", "linuxboot_dma.bin", "kvmvapic.bin"))):
+                       ("usr/share/qemu", ("linuxboot.bin", "linuxboot_dma.bin", "kvmvapic.bin")),
+                       ("usr/share/qemu/keymaps", ("en-us",))):
         (root / sub).mkdir(parents=True, exist_ok=True)
         for n in names:
             for base in (tree, pathlib.Path("/")):
