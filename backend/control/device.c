@@ -350,7 +350,6 @@ static void open_target(struct dev *v, enum hv_xenbus_state back, enum hv_xenbus
 static bool guest_refuses(struct dev *v, struct hv_err *e)
 {
 	char *s = hv_readf(host(v), 0, "%s/error", v->at.front);
-
 	bool refuses = s && *s;
 
 	if (refuses)

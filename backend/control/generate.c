@@ -23,7 +23,7 @@ struct generator {
 	struct event *readable;
 	size_t len;
 	char text[400];			/* the end of what it printed */
-	int result;			/* 0 none since it was asked, 1 made, -1 failed */
+	enum generate_state result;	/* of the last one; NONE once it was asked for */
 };
 
 static void wake_waiting(struct daemon *d)
@@ -47,7 +47,7 @@ static void ended(struct generator *g)
 	g->pid = 0;
 	g->text[g->len] = 0;
 	g->text[strcspn(g->text, "\n")] = 0;
-	g->result = WIFEXITED(st) && !WEXITSTATUS(st) ? 1 : -1;
+	g->result = WIFEXITED(st) && !WEXITSTATUS(st) ? GENERATE_DONE : GENERATE_FAILED;
 	wake_waiting(g->d);
 }
 
@@ -108,7 +108,7 @@ int generate_start(struct daemon *d, const struct hv_os *os, const char *class, 
 	}
 	g->os = *os;
 	g->len = 0;
-	g->result = 0;
+	g->result = GENERATE_NONE;
 	rc = spawn_repo(g, class, mode, e);
 	if (rc)
 		return rc;
@@ -120,17 +120,17 @@ int generate_start(struct daemon *d, const struct hv_os *os, const char *class, 
 enum generate_state generate_state(struct daemon *d, const struct hv_os *os, struct hv_err *e)
 {
 	struct generator *g = d->generator;
-	int r;
+	enum generate_state st;
 
 	if (g && g->pid)
 		return GENERATE_RUNS;
 	if (!g || memcmp(&g->os, os, sizeof(*os)))
 		return GENERATE_NONE;
-	r = g->result;
-	g->result = 0;
-	if (r < 0)
+	st = g->result;
+	g->result = GENERATE_NONE;
+	if (st == GENERATE_FAILED)
 		hv_err(e, ENOENT, "%s", g->text);
-	return r < 0 ? GENERATE_FAILED : r ? GENERATE_DONE : GENERATE_NONE;
+	return st;
 }
 
 void generate_stop(struct daemon *d)

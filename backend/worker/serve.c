@@ -198,34 +198,29 @@ static void begin(struct worker *wk, struct wk_req *rq)
 	wk->io->ops->queue(wk->io, &rq->op);
 }
 
-/* A page of the queue, which is mapped for good; NULL when ref is another page. The guest's driver takes them in order. */
-static const uint8_t *queue_page(const struct wk_queue *q, uint64_t id, uint32_t ref)
+/* The page of segments of the request's tag, which is mapped for good; NULL when ref is another page. */
+static const uint8_t *segment_page(const struct wk_queue *q, uint64_t id, uint32_t ref)
 {
-	uint32_t likely = q->ring_pages + HVDRV_HANDLE_TAG(id);
+	uint32_t i = q->ring_pages + HVDRV_HANDLE_TAG(id);
 
-	if (likely < q->pages && q->ref[likely] == ref)
-		return q->map + likely * HVDRV_PAGE;
-	for (uint32_t i = 0; i < q->pages; i++)
-		if (q->ref[i] == ref)
-			return q->map + i * HVDRV_PAGE;
-	return NULL;
+	return i < q->pages && q->ref[i] == ref ? q->map + i * HVDRV_PAGE : NULL;
 }
 
-/* The segments of an indirect request: copied once, from the queue's own pages without a call. */
+/* The segments of an indirect request: copied once; from the queue's own pages without a call. */
 static enum hv_reject fetch_segments(struct worker *wk, struct wk_req *rq, uint32_t ref)
 {
 	struct wk_dev *d = rq->q->dev;
 	struct guest_copy c = { .local = rq->buf, .ref = ref, .len = rq->r.nseg * d->layout->seg_stride };
-	const uint8_t *page = queue_page(rq->q, rq->r.id, ref);
+	const uint8_t *page = segment_page(rq->q, rq->r.id, ref);
 
 	if (page) {
 		memcpy(rq->buf, page, c.len);
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* the compiler must not read the shared page again */
-		return hv_blkif_segments(d->layout, &d->lim, rq->buf, &rq->r);
+	} else {
+		d->stats.copies++;
+		if (wk->guest.ops->copy(wk->guest.arg, &c, 1) || c.status)
+			return HV_REJ_INDIRECT_PAGE;
 	}
-	d->stats.copies++;
-	if (wk->guest.ops->copy(wk->guest.arg, &c, 1) || c.status)
-		return HV_REJ_INDIRECT_PAGE;
 	return hv_blkif_segments(d->layout, &d->lim, rq->buf, &rq->r);
 }
 

@@ -110,11 +110,9 @@ static int check_branch(struct checker *c, const struct insn *in)
 	/* AMD's CPUs take it and go on within the first 64 KiB, Intel's (and this decoder) do not */
 	if (in->i.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE)
 		return refuse(c, in, "branch of 16 bits");
-	if (in->i.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
-		return refuse(c, in, "indirect or far branch");
 	if (in->i.meta.category == ZYDIS_CATEGORY_RET)
 		return in->i.operand_count_visible ? refuse(c, in, "ret that pops") : 0;
-	if (in->op[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
+	if (in->i.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || in->op[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
 		return refuse(c, in, "indirect or far branch");
 	to = (int64_t)in->off + in->i.length + in->op[0].imm.value.s;
 	if (to < 0 || to >= c->img->h.code_size)
