@@ -5,7 +5,7 @@ UNIT_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JSON_CFLAGS) $(SODIUM_CFLAGS) -Wno-
 UNIT_LIBS = libunit.la libplace.la libcore.la $(CHECK_LIBS) $(JSON_LIBS) $(SODIUM_LIBS)
 
 check_LTLIBRARIES = libunit.la libbench.la libgen.la
-libunit_la_SOURCES = tests/unit/unit.c tests/unit/unit.h tests/unit/img.c tests/unit/img.h \
+libunit_la_SOURCES = tests/unit/unit.c tests/unit/unit.h tests/unit/guests.h tests/unit/img.c tests/unit/img.h \
 	tests/unit/front.c tests/unit/front.h
 libunit_la_CFLAGS = $(UNIT_CFLAGS)
 

@@ -2,27 +2,10 @@
 /* The fake refuses what Xen refuses: other tests lean on it. */
 #include <poll.h>
 #include <unistd.h>
-#include "host/fake/fake.h"
+#include "guests.h"
 #include "unit.h"
 
 #define HOME "/local/domain/5"
-
-struct world {
-	struct fake *f;
-	struct hv_host *h, *g, *other;	/* dom0, guest 5, guest 6 */
-};
-
-static struct world world(void)
-{
-	struct world w = { .f = fake_new() };
-
-	fake_domain_add(w.f, 5, "web1");
-	fake_domain_add(w.f, 6, "web2");
-	w.h = fake_open(w.f);
-	w.g = fake_open_guest(w.f, 5);
-	w.other = fake_open_guest(w.f, 6);
-	return w;
-}
 
 static void done(struct world *w)
 {

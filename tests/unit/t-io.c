@@ -263,17 +263,15 @@ END_TEST
 START_TEST(no_space)
 {
 	struct io_engine *io = engine(_i);
-	char dir[300], path[320];
+	const char *dir;
+	char path[320];
 	int fd;
 
 	if (!io)
 		return;
-	snprintf(dir, sizeof(dir), "%s", unit_path("tiny"));
-	mkdir(dir, 0700);
-	if (mount("tiny", dir, "tmpfs", 0, "size=64k")) {
-		unit_skip("a filesystem cannot be mounted here");
+	dir = unit_small_fs();
+	if (!dir)
 		return;
-	}
 	snprintf(path, sizeof(path), "%s/f", dir);
 	fd = file(path);
 	umount2(dir, MNT_DETACH);		/* goes with the last descriptor, however this ends */

@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A device's keys: where they are, whose they are, and that they come and go as one. */
 #include "core/keys.h"
-#include "host/fake/fake.h"
+#include "guests.h"
 #include "unit.h"
 
 #define UUID "5f9c4a1e-0000-4000-8000-000000000005"
 #define FRONT "/local/domain/5/device/hvdrv"
 #define BACK "/local/domain/0/backend/hvdrv/5"
 #define ADMIN "/local/domain/0/hvdrv/" UUID
-
-struct world {
-	struct fake *f;
-	struct hv_host *h, *g, *other;
-};
-
-static struct world world(void)
-{
-	struct world w = { .f = fake_new() };
-
-	fake_domain_add(w.f, 5, "web1");
-	fake_domain_add(w.f, 6, "web2");
-	w.h = fake_open(w.f);
-	w.g = fake_open_guest(w.f, 5);
-	w.other = fake_open_guest(w.f, 6);
-	return w;
-}
 
 static int create(struct world *w, const char *name, struct hv_dev_id *d, struct hv_err *e)
 {

@@ -405,7 +405,8 @@ END_TEST
 START_TEST(target_fails)
 {
 	struct front_seg s = { DATA, 0, 7 };
-	char dir[300], path[320];
+	const char *dir;
+	char path[320];
 	struct world w;
 
 	if (!world(&w, _i, NULL))
@@ -421,12 +422,9 @@ START_TEST(target_fails)
 	ck_assert_int_eq(data_op(&w, OP(write), 0, &s, 1), 0);
 	ck_assert_uint_eq(dev(&w)->stats.errors, 3);
 	wk_dev_remove(dev(&w));
-	snprintf(dir, sizeof(dir), "%s", unit_path("tiny"));
-	mkdir(dir, 0700);
-	if (mount("tiny", dir, "tmpfs", 0, "size=64k")) {
-		unit_skip("a filesystem cannot be mounted here");
+	dir = unit_small_fs();
+	if (!dir)
 		return;
-	}
 	snprintf(path, sizeof(path), "%s/f", dir);
 	unit_write(path, "", 0);
 	ck_assert_int_eq(truncate(path, 1 << 20), 0);

@@ -3,6 +3,7 @@
 #include <ftw.h>
 #include <sodium.h>
 #include <sys/random.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "unit.h"
@@ -75,6 +76,17 @@ char *unit_read(const char *path, size_t *len)
 	if (len)
 		*len = n;
 	return text;
+}
+
+const char *unit_small_fs(void)
+{
+	const char *dir = unit_path("tiny");
+
+	mkdir(dir, 0700);
+	if (!mount("tiny", dir, "tmpfs", 0, "size=64k"))
+		return dir;
+	unit_skip("a filesystem cannot be mounted here");
+	return NULL;
 }
 
 bool unit_exists(const char *path)

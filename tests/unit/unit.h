@@ -29,6 +29,9 @@ void unit_write(const char *path, const void *data, size_t len);
 char *unit_read(const char *path, size_t *len);		/* NUL-terminated, malloc'ed; NULL: not there */
 bool unit_exists(const char *path);
 
+/* A folder on a filesystem of 64 KiB; NULL: cannot be had here, the test was marked as skipped. umount2() it. */
+const char *unit_small_fs(void);
+
 /* What fn writes to descriptor fd, NUL-terminated, malloc'ed. */
 char *unit_capture(int fd, void (*fn)(void *arg), void *arg);
 

@@ -5,8 +5,8 @@ need_data
 need pv pv vcpus="$LAB_SMP"
 attach pv g 16 >/dev/null || bad "attach"
 size=16 grown=0
-LAB_EXEC_LIMIT=60 g pv fio --name=l --filename=/dev/hvda --rw=randwrite --bs=4k --size=4m --iodepth=8 --ioengine=libaio --direct=1 \
-    --time_based --runtime=$((6 + C_n * 2)) --verify=crc32c --verify_fatal=1 --randseed="$SEED" --output-format=terse --terse-version=3 >/run/lab/grow.fio 2>/run/lab/grow.err &
+fio_in pv --filename=/dev/hvda --rw=randwrite --bs=4k --size=4m --iodepth=8 --time_based --runtime=$((6 + C_n * 2)) \
+    >/run/lab/grow.fio 2>/run/lab/grow.err &
 load=$!
 i=0; while [ $i -lt "$C_n" ]; do
     i=$((i + 1)); size=$((size + 8))

@@ -9,9 +9,8 @@ lab-guest start evil pv module=no || { bad "evil starts"; exit; }
 pid0=$(cat /run/lab/hvdrvd.pid)
 attach near n 24 >/dev/null || bad "the neighbour's disk"
 ( while [ ! -e /run/lab/hostile.end ]; do
-    LAB_EXEC_LIMIT=60 g near fio --name=v --filename=/dev/hvda --verify=crc32c --verify_fatal=1 --ioengine=libaio --direct=1 \
-        --rw=randwrite --bs=4k --size=4m --iodepth=8 --time_based --runtime=20 --randseed="$SEED" \
-        --output-format=terse --terse-version=3 | awk -F';' '/;/ { print $5 }' >>/run/lab/hostile.near
+    fio_in near --filename=/dev/hvda --rw=randwrite --bs=4k --size=4m --iodepth=8 --time_based --runtime=20 |
+        awk -F';' '/;/ { print $5 }' >>/run/lab/hostile.near
 done ) &
 load=$!
 ( last=0

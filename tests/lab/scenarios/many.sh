@@ -9,9 +9,8 @@ for t in pv pvh; do
     attach $t b 16 >/dev/null || bad "$t attach b"
 done
 for t in pv pvh; do for d in a b; do
-    LAB_EXEC_LIMIT=60 g $t fio --name=$d --filename=/dev/hvd$d --verify=crc32c --verify_fatal=1 --ioengine=libaio --direct=1 \
-        --rw=randwrite --bsrange=4k-64k --size=4m --iodepth=8 --time_based --runtime="$C_seconds" --randseed="$SEED" \
-        --output-format=terse --terse-version=3 >/run/lab/many.$t.$d 2>/run/lab/many.$t.$d.err &
+    fio_in $t --filename=/dev/hvd$d --rw=randwrite --bsrange=4k-64k --size=4m --iodepth=8 --time_based --runtime="$C_seconds" \
+        >/run/lab/many.$t.$d 2>/run/lab/many.$t.$d.err &
 done; done
 wait
 for t in pv pvh; do for d in a b; do

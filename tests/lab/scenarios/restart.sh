@@ -8,9 +8,8 @@ renewed() { [ "$(pid)" != "$1" ] && hvdrv list >/dev/null && hvdrv show "$2" >/d
 for type in pv pvh; do
     need $type $type vcpus="$LAB_SMP"
     attach $type r 24 >/dev/null || bad "$type: attach"
-    LAB_EXEC_LIMIT=60 g $type fio --name=v --filename=/dev/hvda --verify=crc32c --verify_fatal=1 --ioengine=libaio --direct=1 \
-        --rw=randwrite --bs=4k --size=4m --iodepth=32 --time_based --runtime=$((8 + C_n * 6)) --randseed="$SEED" \
-        --output-format=terse --terse-version=3 >/run/lab/restart.$type 2>/run/lab/restart.$type.err &
+    fio_in $type --filename=/dev/hvda --rw=randwrite --bs=4k --size=4m --iodepth=32 --time_based --runtime=$((8 + C_n * 6)) \
+        >/run/lab/restart.$type 2>/run/lab/restart.$type.err &
     load=$!
     sleep 2
     i=0; while [ $i -lt "$C_n" ]; do

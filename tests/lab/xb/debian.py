@@ -76,6 +76,16 @@ def make_ext4(root, out, label, slack=64):
                    f"{size + size // 8 + slack}M"])
 
 
+def early_root(d, init, xen, release, mods):
+    """The folder of an initramfs with busybox, modules and this init; the caller packs and removes it."""
+    ini = d / "ini"
+    rootfs.busybox(ini)
+    rootfs.copy_modules(ini, xen / "tree", release, mods)
+    shutil.copy(init, ini / "init")
+    (ini / "init").chmod(0o755)
+    return ini
+
+
 def dom0(lab_files, dom0_mods):
     """root.ext4 (read-only, shared by runs) and the initramfs that puts a writable layer and this run's files over it."""
     xen = debs.xen_tree()
@@ -93,11 +103,7 @@ def dom0(lab_files, dom0_mods):
             (root / s).mkdir()
         make_ext4(root, d / "root.ext4", "labroot")
         shutil.rmtree(root)
-        ini = d / "ini"
-        rootfs.busybox(ini)
-        rootfs.copy_modules(ini, xen / "tree", release, dom0_mods)
-        shutil.copy(LAB / "dom0-debian/init", ini / "init")
-        (ini / "init").chmod(0o755)
+        ini = early_root(d, LAB / "dom0-debian/init", xen, release, dom0_mods)
         over = ini / "overlay"
         for part, dst in (("dom0/lab", "lab"), ("dom0/bin", "usr/bin"), ("dom0-debian/units", "etc/systemd/system")):
             for f in sorted((LAB / part).iterdir()):
@@ -141,11 +147,7 @@ def guest(deb, agent, mods):
         rootfs.copy_libs_flat(root / "usr/lib/x86_64-linux-gnu", [agent / "labd"], xen / "tree")
         make_ext4(root, d / "guest.ext4", "labguest", 96)
         shutil.rmtree(root)
-        ini = d / "ini"
-        rootfs.busybox(ini)
-        rootfs.copy_modules(ini, xen / "tree", release, mods)
-        shutil.copy(LAB / "guest-debian/init", ini / "init")
-        (ini / "init").chmod(0o755)
+        ini = early_root(d, LAB / "guest-debian/init", xen, release, mods)
         rootfs.pack(ini, d / "initrd.cpio.gz")
         shutil.rmtree(ini)
 

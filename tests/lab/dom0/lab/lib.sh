@@ -64,15 +64,20 @@ need_data() {
 # attach GUEST NAME MIB [MORE]: a fresh file on /data; prints the disk's path in the guest
 attach() { rm -f "/data/$1-$2.img"; hvdrv attach "$1" "$2" "class=block,backend=/data/$1-$2.img,size=${3}M${4:+,$4}"; }
 
-# fio_verify GUEST ARG...: runs fio with crc32c in the guest; prints the bytes that it verified; fails with fio
-fio_verify() {
+# fio_in GUEST ARG...: a job of fio in the guest that verifies what it writes, reported as terse version 3
+fio_in() {
     n=$1; shift
     LAB_EXEC_LIMIT=60 g "$n" fio --name=v --verify=crc32c --verify_fatal=1 --ioengine=libaio --direct=1 \
-        --output-format=terse --terse-version=3 --randseed="$SEED" "$@" >/run/lab/fio.$n 2>/run/lab/fio.$n.err
+        --output-format=terse --terse-version=3 --randseed="$SEED" "$@"
+}
+
+# fio_verify GUEST ARG...: runs fio with crc32c in the guest; prints the bytes that it verified; fails with fio
+fio_verify() {
+    fio_in "$@" >"/run/lab/fio.$1" 2>"/run/lab/fio.$1.err"
     st=$?
-    # terse version 3: field 5 is the error, 6 the KiB read (that is, verified)
-    awk -F';' '$5 != 0 { e = 1 } { kib += $6 } END { print kib * 1024; exit e }' /run/lab/fio.$n || st=1
-    [ $st = 0 ] || tail -n 3 /run/lab/fio.$n.err >&2
+    # field 5 is the error, 6 the KiB read (that is, verified)
+    awk -F';' '$5 != 0 { e = 1 } { kib += $6 } END { print kib * 1024; exit e }' "/run/lab/fio.$1" || st=1
+    [ $st = 0 ] || tail -n 3 "/run/lab/fio.$1.err" >&2
     return $st
 }
 
