@@ -212,8 +212,8 @@ static void set_limits(struct hv_dev *hv)
 		q->limits.discard_granularity = l->discard_granularity;
 		blk_queue_max_discard_sectors(q, UINT_MAX >> SECTOR_SHIFT);
 	}
-	if (l->write_zeroes)
-		blk_queue_max_write_zeroes_sectors(q, UINT_MAX >> SECTOR_SHIFT);
+	if (l->write_zeroes)		/* no more than any later driver of the class can express */
+		blk_queue_max_write_zeroes_sectors(q, HVDRV_MAX_ZERO_SECTORS);
 	blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
 	set_disk_ro(hv->disk, l->read_only);
 }

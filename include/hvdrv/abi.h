@@ -33,6 +33,7 @@
 #define HVDRV_MAX_DEPTH 128u	/* requests in flight per queue */
 #define HVDRV_MAX_SEGS 63u	/* segments of a request: 252 KiB, what a passthrough command carries on a PV dom0 */
 #define HVDRV_MAX_QUEUE_PAGES 160u
+#define HVDRV_MAX_ZERO_SECTORS 65536u	/* of a write-zeroes request: what NVMe's 16 bits can say */
 #define HVDRV_NAME_MAX 31u	/* length of a device's NAME, without its NUL */
 
 /* Entry k of a placed driver sits at this offset of its slot, whatever driver it is. */
@@ -121,12 +122,13 @@ struct hvdrv_state {
 	uint32_t adopt;		/* generation that wants adopting: differs from `adopted` until that is done */
 	uint32_t need_kick;	/* 1: the host sleeps; notify after publishing (polled queues only) */
 	uint8_t pad0[48];
-	/* The guest writes this line. */
+	/* The guest writes this line; the host resets tail and event when it places. */
 	uint32_t inside;	/* 1 while a CPU is in the slot for this queue */
 	uint32_t adopted;
-	uint32_t tail;		/* polled queues only */
+	uint32_t tail;		/* commands posted since the driver was placed (polled queues only) */
 	uint32_t stale;		/* completions dropped because their handle was not in flight */
-	uint8_t pad1[48];
+	uint32_t event;		/* completion number after which the guest wants an event (polled queues only) */
+	uint8_t pad1[44];
 	uint8_t reserved[128];
 	/* The placed driver's only memory beside the queue pages; zeroed by the host when it places. */
 	uint8_t drv[HVDRV_DRV_SIZE];
@@ -196,7 +198,7 @@ struct hvdrv_desc_more {
 #define HVDRV_ASSERT(what, name) typedef char hvdrv_assert_##name[(what) ? 1 : -1] __attribute__((unused))
 HVDRV_ASSERT(sizeof(struct hvdrv_seg) == 16, seg);
 HVDRV_ASSERT(sizeof(struct hvdrv_record) == 1088 && offsetof(struct hvdrv_record, seg) == 64, record);
-HVDRV_ASSERT(offsetof(struct hvdrv_state, inside) == 64, state_inside);
+HVDRV_ASSERT(offsetof(struct hvdrv_state, inside) == 64 && offsetof(struct hvdrv_state, event) == 80, state_inside);
 HVDRV_ASSERT(offsetof(struct hvdrv_state, drv) == 256 && sizeof(struct hvdrv_state) == 512, state_drv);
 HVDRV_ASSERT(offsetof(struct hvdrv_ctx, state) == 16 && offsetof(struct hvdrv_ctx, done) == 48, ctx);
 HVDRV_ASSERT(offsetof(struct hvdrv_desc, slot_va) == 32 && offsetof(struct hvdrv_desc, gref) == 128, desc);

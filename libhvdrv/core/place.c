@@ -63,6 +63,9 @@ void hv_place(struct hv_slot *s, const struct hv_image *img, uint32_t generation
 	memset(s->code + img->h.payload_size, HVDRV_SLOT_FILL, HVDRV_SLOT_SIZE - img->h.payload_size);
 	for (uint32_t q = 0; q < s->num_queues; q++) {
 		memset(s->state[q]->drv, 0, sizeof(s->state[q]->drv));
+		/* the numbers of another driver's polled queue: who serves must not see them before the guest has adopted */
+		s->state[q]->tail = 0;
+		s->state[q]->event = 1;
 		/* after the last byte of code: a CPU that sees the new generation sees the code, too */
 		__atomic_store_n(&s->state[q]->generation, generation, __ATOMIC_RELEASE);
 	}

@@ -87,6 +87,8 @@ START_TEST(placed)
 		ck_assert_uint_eq(st->generation, 7);
 		ck_assert_uint_eq(st->hold, 0x55555555);	/* not placing's */
 		ck_assert_uint_eq(st->inside, 0x55555555);
+		ck_assert_uint_eq(st->tail, 0);			/* nothing is posted in the new driver's queue */
+		ck_assert_uint_eq(st->event, 1);
 		for (size_t i = 0; i < sizeof(st->drv); i++)
 			ck_assert_int_eq(st->drv[i], 0);
 	}
