@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What every generated driver stands on: memory shared with the host, read and written once, at any alignment. */
+/*
+ * What every generated driver stands on: memory shared with the host, read and written once, at any alignment; and the
+ * bookkeeping of requests that is the same for each queue format.
+ */
 #ifndef HVDRV_PRELUDE_H
 #define HVDRV_PRELUDE_H
 
@@ -19,6 +22,56 @@ SHARED(64)
 
 #define barrier() __asm__ __volatile__("" ::: "memory")
 #define mb() __asm__ __volatile__("mfence" ::: "memory")
+
+/* Tags of READY records that found the queue full. */
+struct waiting {
+	uint64_t tags[HVDRV_MAX_DEPTH / 64];
+};
+
+static inline int waiting_any(const struct waiting *w)
+{
+	return (w->tags[0] | w->tags[1]) != 0;
+}
+
+static inline void waiting_add(struct waiting *w, uint32_t tag)
+{
+	w->tags[tag >> 6] |= 1ull << (tag & 63);
+}
+
+/* Was this tag waiting? It is no more. */
+static inline int waiting_take(struct waiting *w, uint32_t tag)
+{
+	uint64_t bit = 1ull << (tag & 63), was = w->tags[tag >> 6] & bit;
+
+	w->tags[tag >> 6] &= ~bit;
+	return was != 0;
+}
+
+static inline void push_done(struct hvdrv_ctx *ctx, uint16_t handle, uint8_t status)
+{
+	if (ctx->ndone < HVDRV_MAX_DEPTH) {
+		ctx->done[ctx->ndone].handle = handle;
+		ctx->done[ctx->ndone++].status = status;
+	}
+}
+
+/* After a replacement: what has ended is reported, what has not begun waits. The number of those that are begun. */
+static inline uint32_t take_over(struct hvdrv_ctx *ctx, struct waiting *w)
+{
+	uint32_t begun = 0;
+
+	for (uint32_t tag = 0; tag < ctx->depth && tag < HVDRV_MAX_DEPTH; tag++) {
+		const struct hvdrv_record *rec = &ctx->records[tag];
+
+		if (rec->state == HVDRV_REC_DONE)
+			push_done(ctx, rec->handle, rec->status);
+		else if (rec->state == HVDRV_REC_READY)
+			waiting_add(w, tag);
+		else if (rec->state == HVDRV_REC_BEGUN)
+			begun++;
+	}
+	return begun;
+}
 
 uint32_t drv_attach(struct hvdrv_ctx *ctx, uint32_t arg);
 uint32_t drv_submit(struct hvdrv_ctx *ctx, uint32_t handle);

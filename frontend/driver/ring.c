@@ -12,7 +12,7 @@
 struct drv {
 	uint32_t prod;		/* requests posted */
 	uint32_t cons;		/* responses taken */
-	uint64_t waiting[2];	/* tags that found the ring full */
+	struct waiting waiting;
 };
 
 static inline struct drv *drv_of(struct hvdrv_ctx *ctx)
@@ -105,14 +105,10 @@ static void post_waiting(struct hvdrv_ctx *ctx)
 	struct drv *d = drv_of(ctx);
 
 	for (uint32_t tag = 0; tag < ctx->depth && tag < HVDRV_MAX_DEPTH; tag++) {
-		uint64_t bit = 1ull << (tag & 63);
-
-		if (!(d->waiting[0] | d->waiting[1]) || ring_full(d))
+		if (!waiting_any(&d->waiting) || ring_full(d))
 			return;
-		if (!(d->waiting[tag >> 6] & bit))
-			continue;
-		d->waiting[tag >> 6] &= ~bit;
-		post(ctx, &ctx->records[tag]);
+		if (waiting_take(&d->waiting, tag))
+			post(ctx, &ctx->records[tag]);
 	}
 }
 
@@ -120,14 +116,6 @@ static void ring_init(struct hvdrv_ctx *ctx)
 {
 	store32(ctx->pages + RING_REQ_EVENT, 1);
 	store32(ctx->pages + RING_RSP_EVENT, 1);
-}
-
-static inline void push_done(struct hvdrv_ctx *ctx, uint16_t handle, uint8_t status)
-{
-	if (ctx->ndone < HVDRV_MAX_DEPTH) {
-		ctx->done[ctx->ndone].handle = handle;
-		ctx->done[ctx->ndone++].status = status;
-	}
 }
 
 uint32_t drv_attach(struct hvdrv_ctx *ctx, uint32_t arg)
@@ -145,7 +133,7 @@ uint32_t drv_submit(struct hvdrv_ctx *ctx, uint32_t handle)
 	if (tag >= ctx->depth || tag >= HVDRV_MAX_DEPTH)
 		return HVDRV_R_BROKEN;
 	if (ring_full(d)) {
-		d->waiting[tag >> 6] |= 1ull << (tag & 63);
+		waiting_add(&d->waiting, tag);
 		return 0;		/* complete posts it */
 	}
 	post(ctx, &ctx->records[tag]);
@@ -197,16 +185,8 @@ uint32_t drv_adopt(struct hvdrv_ctx *ctx, uint32_t arg)
 
 	(void)arg;
 	ring_init(ctx);
-	for (uint32_t tag = 0; tag < ctx->depth && tag < HVDRV_MAX_DEPTH; tag++) {
-		const struct hvdrv_record *rec = &ctx->records[tag];
-
-		if (rec->state == HVDRV_REC_DONE)
-			push_done(ctx, rec->handle, rec->status);
-		else if (rec->state == HVDRV_REC_READY)
-			d->waiting[tag >> 6] |= 1ull << (tag & 63);
-		else if (rec->state == HVDRV_REC_BEGUN)
-			d->prod++;	/* its entry counts as taken: there is room for its answer, and it is expected */
-	}
+	/* the entry of each that is begun counts as taken: there is room for its answer, and it is expected */
+	d->prod += take_over(ctx, &d->waiting);
 	post_waiting(ctx);
 	return publish(ctx);
 }
