@@ -38,18 +38,11 @@ const char *hv_reject_name(enum hv_reject r)
 		[HV_REJ_NONE] = "none", [HV_REJ_OPCODE] = "opcode", [HV_REJ_SEGMENTS] = "segment-count",
 		[HV_REJ_SEGMENT] = "segment", [HV_REJ_RANGE] = "range", [HV_REJ_ALIGN] = "alignment",
 		[HV_REJ_READ_ONLY] = "read-only", [HV_REJ_INDIRECT] = "indirect-operation",
-		[HV_REJ_INDIRECT_PAGE] = "indirect-page", [HV_REJ_DATA_PAGE] = "data-page", [HV_REJ_RING] = "ring-index",
+		[HV_REJ_INDIRECT_PAGE] = "indirect-page", [HV_REJ_DATA_PAGE] = "data-page",
+		[HV_REJ_NAMESPACE] = "namespace", [HV_REJ_RING] = "ring-index",
 	};
 
 	return r < HV_REJECTS ? names[r] : "?";
-}
-
-static uint64_t get(const uint8_t *p, size_t size)
-{
-	uint64_t v = 0;
-
-	memcpy(&v, p, size);		/* little endian, as the guest's */
-	return v;
 }
 
 /* Opcode of something that moves data, straight or in an indirect request. */
@@ -66,15 +59,6 @@ static enum hv_reject data_op(const struct hv_blkif_layout *l, const struct hv_b
 	return r->op == HVDRV_OP_WRITE && lim->read_only ? HV_REJ_READ_ONLY : HV_REJ_NONE;
 }
 
-static enum hv_reject check_range(const struct hv_blkif_limits *lim, const struct hv_blk_req *r)
-{
-	uint32_t mask = lim->block / HVDRV_SECTOR - 1;
-
-	if (!r->sectors || r->sectors > lim->sectors || r->sector > lim->sectors - r->sectors)
-		return HV_REJ_RANGE;
-	return (r->sector | r->sectors) & mask ? HV_REJ_ALIGN : HV_REJ_NONE;
-}
-
 enum hv_reject hv_blkif_segments(const struct hv_blkif_layout *l, const struct hv_blkif_limits *lim,
 				 const uint8_t *segs, struct hv_blk_req *r)
 {
@@ -84,14 +68,14 @@ enum hv_reject hv_blkif_segments(const struct hv_blkif_layout *l, const struct h
 
 		if (first > last || last >= HVDRV_PAGE / HVDRV_SECTOR)
 			return HV_REJ_SEGMENT;
-		r->seg[i].gref = get(segs + l->seg_gref, 4);
+		r->seg[i].gref = hv_blk_get(segs + l->seg_gref, 4);
 		r->seg[i].off = first * HVDRV_SECTOR;
 		r->seg[i].len = (last - first + 1) * HVDRV_SECTOR;
 		r->sectors += last - first + 1;
 	}
 	if (r->sectors * HVDRV_SECTOR > lim->max_bytes)
 		return HV_REJ_SEGMENTS;
-	return check_range(lim, r);
+	return hv_blk_check_range(lim, r);
 }
 
 static enum hv_reject parse_direct(const struct hv_blkif_layout *l, const struct hv_blkif_limits *lim,
@@ -102,7 +86,7 @@ static enum hv_reject parse_direct(const struct hv_blkif_layout *l, const struct
 	if (rej)
 		return rej;
 	r->nseg = e[l->nseg];
-	r->sector = get(e + l->sector, 8);
+	r->sector = hv_blk_get(e + l->sector, 8);
 	if (!r->nseg || r->nseg > l->seg_direct)
 		return HV_REJ_SEGMENTS;
 	return hv_blkif_segments(l, lim, e + l->segs, r);
@@ -115,11 +99,11 @@ static enum hv_reject parse_indirect(const struct hv_blkif_layout *l, const stru
 
 	if (rej)
 		return rej == HV_REJ_OPCODE ? HV_REJ_INDIRECT : rej;
-	r->nseg = get(e + l->ind_nseg, 2);
-	r->sector = get(e + l->ind_sector, 8);
+	r->nseg = hv_blk_get(e + l->ind_nseg, 2);
+	r->sector = hv_blk_get(e + l->ind_sector, 8);
 	if (!r->nseg || r->nseg > lim->max_segs || r->nseg > HVDRV_MAX_SEGS)
 		return HV_REJ_SEGMENTS;
-	*indirect = get(e + l->ind_page, 4);
+	*indirect = hv_blk_get(e + l->ind_page, 4);
 	return *indirect ? HV_REJ_NONE : HV_REJ_INDIRECT_PAGE;
 }
 
@@ -131,9 +115,9 @@ static enum hv_reject parse_range(const struct hv_blkif_layout *l, const struct 
 		return HV_REJ_OPCODE;
 	if (lim->read_only)
 		return HV_REJ_READ_ONLY;
-	r->sector = get(e + l->sector, 8);
-	r->sectors = get(e + l->range_sectors, 8);
-	return check_range(lim, r);
+	r->sector = hv_blk_get(e + l->sector, 8);
+	r->sectors = hv_blk_get(e + l->range_sectors, 8);
+	return hv_blk_check_range(lim, r);
 }
 
 enum hv_reject hv_blkif_parse(const struct hv_blkif_layout *l, const struct hv_blkif_limits *lim, const uint8_t *entry,
@@ -141,7 +125,7 @@ enum hv_reject hv_blkif_parse(const struct hv_blkif_layout *l, const struct hv_b
 {
 	*indirect = 0;
 	r->opcode = entry[l->operation];
-	r->id = get(entry + (r->opcode == l->op_indirect ? l->ind_id : l->id), 8);
+	r->id = hv_blk_get(entry + (r->opcode == l->op_indirect ? l->ind_id : l->id), 8);
 	r->fua = false;
 	r->nseg = 0;
 	r->sector = r->sectors = 0;

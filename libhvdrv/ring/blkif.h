@@ -6,10 +6,7 @@
 #ifndef HV_RING_BLKIF_H
 #define HV_RING_BLKIF_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <hvdrv/abi.h>
+#include "ring/blk.h"
 
 #define HV_BLKIF_ENTRY_MAX 128	/* bytes of a ring entry at most */
 #define HV_BLKIF_DIRECT_MAX 16
@@ -28,45 +25,6 @@ struct hv_blkif_layout {
 	int16_t st_ok, st_ioerr, st_unsupported, st_nospc;
 };
 extern const struct hv_blkif_layout hv_blkif_xen;
-
-struct hv_blkif_limits {
-	uint64_t sectors;			/* of 512 bytes */
-	uint32_t block;				/* logical block, 512 or 4096: every range is a multiple of it */
-	uint32_t max_segs, max_bytes;
-	bool read_only, flush, fua, discard, write_zeroes;
-};
-
-/* Why a request was turned away. HV_REJ_RING ends the device, the others fail the request. */
-enum hv_reject {
-	HV_REJ_NONE,
-	HV_REJ_OPCODE,		/* no such operation, or not offered */
-	HV_REJ_SEGMENTS,	/* no segment, or too many */
-	HV_REJ_SEGMENT,		/* begins after its end, or leaves its page */
-	HV_REJ_RANGE,		/* beyond the end of the device, or empty */
-	HV_REJ_ALIGN,		/* not a multiple of the logical block */
-	HV_REJ_READ_ONLY,
-	HV_REJ_INDIRECT,	/* indirect request of something that has no data */
-	HV_REJ_INDIRECT_PAGE,	/* its page of segments cannot be read */
-	HV_REJ_DATA_PAGE,	/* a page of its data cannot be copied */
-	HV_REJ_RING,		/* the ring's index is beyond the ring */
-	HV_REJECTS
-};
-const char *hv_reject_name(enum hv_reject r);
-
-struct hv_blk_seg {
-	uint32_t gref;
-	uint16_t off, len;
-};
-
-struct hv_blk_req {
-	uint64_t id;				/* the guest's: sent back as it is */
-	uint8_t opcode;				/* as in the ring: sent back */
-	uint8_t op;				/* enum hvdrv_op */
-	bool fua;
-	uint16_t nseg;
-	uint64_t sector, sectors;
-	struct hv_blk_seg seg[HVDRV_MAX_SEGS];
-};
 
 /*
  * Parses a copied entry. HV_REJ_NONE: r is whole, or, when *indirect is not 0, lacks its segments: copy r->nseg *

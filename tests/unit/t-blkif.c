@@ -116,7 +116,8 @@ END_TEST
 START_TEST(every_reason)
 {
 	for (int rej = HV_REJ_NONE; rej < HV_REJECTS; rej++) {
-		bool has = rej == HV_REJ_INDIRECT_PAGE || rej == HV_REJ_DATA_PAGE || rej == HV_REJ_RING;	/* t-serve.c */
+		bool has = rej == HV_REJ_INDIRECT_PAGE || rej == HV_REJ_DATA_PAGE || rej == HV_REJ_RING ||	/* t-serve.c */
+			   rej == HV_REJ_NAMESPACE;						/* t-nvme.c */
 
 		for (size_t i = 0; i < N(rows); i++)
 			has |= rows[i].want == (enum hv_reject)rej;
