@@ -20,7 +20,8 @@ noinst_LTLIBRARIES += libplace.la
 libplace_la_SOURCES = \
 	libhvdrv/core/image.c libhvdrv/core/image.h libhvdrv/core/keyring.c libhvdrv/core/check.c libhvdrv/core/check.h \
 	libhvdrv/core/store.c libhvdrv/core/store.h libhvdrv/core/place.c libhvdrv/core/place.h \
-	libhvdrv/ring/desc.c libhvdrv/ring/desc.h libhvdrv/ring/blkif.c libhvdrv/ring/blkif.h
+	libhvdrv/ring/desc.c libhvdrv/ring/desc.h libhvdrv/ring/blk.h libhvdrv/ring/blkif.c libhvdrv/ring/blkif.h \
+	libhvdrv/ring/nvme.c libhvdrv/ring/nvme.h
 libplace_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(ZYDIS_CFLAGS)
 libplace_la_LIBADD = libcore.la $(SODIUM_LIBS) $(ZYDIS_LIBS)
 

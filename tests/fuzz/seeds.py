@@ -67,7 +67,7 @@ def desc():
     small = b'device="d";class="c";mode="m";skeleton="ring";version=1;queue={fixed_pages=1;pages_per_tag=0;};\n'
     tail = b"numbers={a={b=1;};};layout={r={f={at=0;size=4;};};};opcode={read=0;write=1;write_fua=2;flush=3;discard=4;" \
            b"write_zeroes=5;};status={ok=0;};"
-    put("desc", [device, system, small + tail, small, device.replace(b"stride", b"a-b*"), system.replace(b"0xf3", b"0xfff3"),
+    put("desc", [device, read("repo", "devices", "nvme.conf"), system, small + tail, small, device.replace(b"stride", b"a-b*"), system.replace(b"0xf3", b"0xfff3"),
                  device.replace(b'"ring"', b'"../ring"'), b"a = ", b'version = "x";'])
 
 
@@ -120,6 +120,30 @@ def blkif():
                                                limits + move + b"\2" + take * 2 + move + b"\xff" + take * 3])
 
 
+def nvme():
+    limits = struct.pack("<BIBBI", 0x1e, 2048, 0, 63, 63 * 4096) + struct.pack("<I", 0)
+
+    def command(op, prp1=5 << 12, prp2=6 << 12, slba=8, nlb=7, control=0, nsid=1, flags=0, cid=4):
+        return struct.pack("<BBHIQQQQQHH", op, flags, cid, nsid, 0, 0, prp1, prp2, slba, nlb, control).ljust(64, b"\0")
+
+    def discard(nr=0, attributes=4, prp1=9 << 12):
+        return struct.pack("<BBHIQQQQII", 9, 0, 3, 1, 0, 0, prp1, 0, nr, attributes).ljust(64, b"\0")
+    write, move, take, answer, push, arm, again = b"\x08", b"\x00", b"\x04", b"\x06", b"\x0f", b"\x07", b"\x17"
+    pages = {16: b"".join(struct.pack("<Q", (20 + i) << 12) for i in range(2)), 496: b"".join(struct.pack("<Q", (20 + i) << 12) for i in range(62))}
+    entries = [(command(0), b""), (command(2), b""), (command(1, control=0x4000), b""), (command(8), b""), (command(2, nlb=15), b""),
+               (command(2, 5 << 12 | 512), b""), (command(1, nlb=23, prp2=9 << 12), pages[16]), (command(2, nlb=503, prp2=9 << 12), pages[496]),
+               (discard(), struct.pack("<IIQ", 0, 64, 8)), (discard(1), b""), (discard(attributes=0), b""), (command(2, nsid=2), b""),
+               (command(2, 0), b""), (command(2, slba=2047), b""), (command(99), b""), (command(2, flags=0x40), b""), (command(2, nlb=0xffff), b"")]
+
+    def play(*list_):
+        out = limits
+        for i, (e, page) in enumerate(list_):
+            out += write + bytes([i]) + e + move + b"\1" + take + page
+        return out + (answer + b"\0") * len(list_) + push + arm
+    put("nvme", [play(e) for e in entries] + [play(*entries), play(*entries) + again + take, limits + (move + b"\x7f" + take) * 2,
+                                              limits + move + b"\2" + take * 2 + move + b"\xff" + take, play(*entries * 8)])
+
+
 def desc_guest():
     def good(queues, depth, pages, *changes):
         return bytes([1 | (queues - 1) << 1, depth - 1, pages - 1]) + b"".join(struct.pack("<Hh", *c) for c in changes) + b"\0\0\0\0\0"
@@ -165,5 +189,5 @@ def worker():
                    add + go(request(0, two), request(1, two)) + say(5) + b"\7"])
 
 
-for make in (image, params, guestcfg, record, desc, elf, blkif, desc_guest, check, store, worker):
+for make in (image, params, guestcfg, record, desc, elf, blkif, nvme, desc_guest, check, store, worker):
     make()

@@ -4,12 +4,13 @@
 #include "unit.h"
 
 const char gen_device[] = UNIT_SRCDIR "/repo/devices/blkif.conf";
+const char gen_nvme[] = UNIT_SRCDIR "/repo/devices/nvme.conf";
 const char gen_os[] = UNIT_SRCDIR "/repo/oses/linux-6.1-x86_64.conf";
 const struct build_paths gen_paths = { UNIT_SRCDIR "/frontend/driver", UNIT_SRCDIR "/include" };
 
-void gen_conf(const char *path, const struct gen_change *c)
+void gen_conf(const char *path, const char *of, const struct gen_change *c)
 {
-	char *text = unit_read(gen_device, NULL), *at, *out;
+	char *text = unit_read(of, NULL), *at, *out;
 	size_t len;
 
 	ck_assert_ptr_nonnull(text);
@@ -55,13 +56,14 @@ static int number(const struct device_desc *d, const char *path)
 	return v;
 }
 
+#define AT(group, field) number(&d, "layout." group "." field ".at")
+
 void gen_layout(const char *conf, struct hv_blkif_layout *l)
 {
 	struct device_desc d;
 	struct hv_err e = { 0 };
 
 	ck_assert_msg(!device_desc_read(conf, &d, &e), "%s", e.text);
-#define AT(group, field) number(&d, "layout." group "." field ".at")
 	*l = (struct hv_blkif_layout){
 		.stride = number(&d, "numbers.ring.stride"), .first = number(&d, "numbers.ring.first"),
 		.req_prod = number(&d, "numbers.ring.req_prod"), .req_event = number(&d, "numbers.ring.req_event"),
@@ -79,6 +81,27 @@ void gen_layout(const char *conf, struct hv_blkif_layout *l)
 		.op_indirect = number(&d, "opcode.indirect"), .st_ok = number(&d, "status.ok"), .st_ioerr = number(&d, "status.ioerr"),
 		.st_unsupported = number(&d, "status.unsupported"), .st_nospc = number(&d, "status.nospc"),
 	};
-#undef AT
+	device_desc_free(&d);
+}
+
+void gen_nvme_layout(const char *conf, struct hv_nvme_layout *l)
+{
+	struct device_desc d;
+	struct hv_err e = { 0 };
+
+	ck_assert_msg(!device_desc_read(conf, &d, &e), "%s", e.text);
+	*l = (struct hv_nvme_layout){
+		.opcode = AT("command", "opcode"), .flags = AT("command", "flags"), .cid = AT("command", "cid"),
+		.nsid = AT("command", "nsid"), .prp1 = AT("command", "prp1"), .prp2 = AT("command", "prp2"),
+		.slba = AT("command", "slba"), .nlb = AT("command", "nlb"), .control = AT("command", "control"),
+		.nr = AT("command", "nr"), .attributes = AT("command", "attributes"),
+		.range_length = AT("range", "length"), .range_slba = AT("range", "slba"),
+		.cpl_sq_head = AT("completion", "sq_head"), .cpl_cid = AT("completion", "cid"), .cpl_status = AT("completion", "status"),
+		.op_flush = number(&d, "opcode.flush"), .op_write = number(&d, "opcode.write"), .op_read = number(&d, "opcode.read"),
+		.op_write_zeroes = number(&d, "opcode.write_zeroes"), .op_discard = number(&d, "opcode.discard"),
+		.fua = number(&d, "numbers.command.fua"), .ad = number(&d, "numbers.command.ad"),
+		.st_ok = number(&d, "status.ok"), .st_ioerr = number(&d, "status.ioerr"),
+		.st_unsupported = number(&d, "status.unsupported"), .st_nospc = number(&d, "status.nospc"),
+	};
 	device_desc_free(&d);
 }

@@ -30,11 +30,11 @@ static uint8_t *seg_mem(struct load *l, const struct hvdrv_seg *s)
 	return l->page(l->arg, s->gref) + s->off;
 }
 
-/* Segments as a guest's block layer makes them: whole pages with odd ends, or odd everywhere. */
+/* Segments as a guest's block layer makes them: whole pages with odd ends; or, for what blkif can say, odd everywhere. */
 static void fill_segs(struct load *l, struct hvdrv_record *rec, uint32_t tag)
 {
 	static const uint8_t most[] = { 1, 4, 11, 12, HVDRV_MAX_SEGS };
-	bool odd = rng_below(&l->rng, 2);
+	bool odd = !l->joined && rng_below(&l->rng, 2);
 
 	rec->nseg = 1 + rng_below(&l->rng, most[rng_below(&l->rng, N(most))]);
 	rec->sectors = 0;

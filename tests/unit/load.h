@@ -18,6 +18,7 @@ struct load {
 	uint8_t *(*page)(void *arg, uint32_t ref);	/* the guest's page of this reference */
 	void *arg;
 	uint32_t first_ref;				/* of depth * 63 pages for data */
+	bool joined;					/* only the ends of a request are within a page, as any format can say */
 	uint8_t disk[LOAD_SECTORS * HVDRV_SECTOR];	/* what is on it */
 	uint8_t busy[LOAD_SECTORS];
 	struct { uint64_t sector, sectors; uint8_t op; } flight[HVDRV_MAX_DEPTH];

@@ -21,14 +21,14 @@ UNIT_GEN_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/repo -I$(srcdir)/backend -DUNIT_S
 UNIT_GEN_CFLAGS = $(UNIT_CFLAGS) $(CONFIG_CFLAGS) $(ELF_CFLAGS)
 UNIT_GEN_LIBS = libgen.la $(UNIT_SERVE_LIBS) $(CONFIG_LIBS) $(ELF_LIBS)
 libgen_la_SOURCES = tests/unit/gen.c tests/unit/gen.h tests/unit/stub.c tests/unit/stub.h tests/unit/load.c tests/unit/load.h \
-	repo/desc.c repo/emit.c repo/build.c repo/elf.c repo/key.c
+	tests/unit/ramdisk.c tests/unit/ramdisk.h repo/desc.c repo/emit.c repo/build.c repo/elf.c repo/key.c
 libgen_la_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 libgen_la_CFLAGS = $(UNIT_GEN_CFLAGS)
 
 UNIT_TESTS = tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-params \
 	tests/unit/t-check tests/unit/t-image tests/unit/t-store tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
-	tests/unit/t-place tests/unit/t-blkif tests/unit/t-desc tests/unit/t-target \
-	tests/unit/t-io tests/unit/t-serve tests/unit/t-driver tests/unit/t-carry tests/unit/t-repo \
+	tests/unit/t-place tests/unit/t-blkif tests/unit/t-nvme tests/unit/t-desc tests/unit/t-target \
+	tests/unit/t-io tests/unit/t-serve tests/unit/t-driver tests/unit/t-nvme-driver tests/unit/t-carry tests/unit/t-repo \
 	tests/unit/t-control
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -61,6 +61,8 @@ tests_unit_t_place_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_place_LDADD = libhost_fake.la $(UNIT_LIBS)
 tests_unit_t_blkif_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_blkif_LDADD = $(UNIT_LIBS)
+tests_unit_t_nvme_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_nvme_LDADD = $(UNIT_LIBS)
 tests_unit_t_desc_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_desc_LDADD = $(UNIT_LIBS)
 tests_unit_t_target_SOURCES = tests/unit/t-target.c backend/target/target.c backend/target/header.c backend/target/holder.c
@@ -76,6 +78,9 @@ tests_unit_t_serve_LDADD = $(UNIT_SERVE_LIBS)
 tests_unit_t_driver_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 tests_unit_t_driver_CFLAGS = $(UNIT_GEN_CFLAGS)
 tests_unit_t_driver_LDADD = $(UNIT_GEN_LIBS)
+tests_unit_t_nvme_driver_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+tests_unit_t_nvme_driver_CFLAGS = $(UNIT_GEN_CFLAGS)
+tests_unit_t_nvme_driver_LDADD = $(UNIT_GEN_LIBS)
 tests_unit_t_carry_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 tests_unit_t_carry_CFLAGS = $(UNIT_GEN_CFLAGS)
 tests_unit_t_carry_LDADD = $(UNIT_GEN_LIBS)

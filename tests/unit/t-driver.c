@@ -218,7 +218,7 @@ START_TEST(replaced)
 	struct world w;
 	int times = 0;
 
-	gen_conf(unit_path("other.conf"), changes);
+	gen_conf(unit_path("other.conf"), gen_device, changes);
 	if (!world(&w, _i & 1, _i & 2 ? 128 : 64, gen_device, gen_device))
 		return;
 	ck_assert(gen_image(unit_path("other.conf"), &other));
@@ -281,7 +281,7 @@ START_TEST(altered_both)
 	const char *conf = unit_path("altered.conf");
 	struct world w;
 
-	gen_conf(conf, altered[_i].change);
+	gen_conf(conf, gen_device, altered[_i].change);
 	if (!world(&w, _i & 1, 128, conf, conf))
 		return;
 	run(&w, 1000);
@@ -298,7 +298,7 @@ START_TEST(altered_one)
 	bool driver = _i & 1;
 	struct world w;
 
-	gen_conf(conf, altered[_i / 2].change);
+	gen_conf(conf, gen_device, altered[_i / 2].change);
 	if (!world(&w, 0, 64, driver ? conf : gen_device, driver ? gen_device : conf))
 		return;
 	run(&w, 300);
