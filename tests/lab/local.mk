@@ -4,6 +4,9 @@ noinst_PROGRAMS += tests/lab/guestprogs/hostile
 tests_lab_guestprogs_hostile_SOURCES = tests/lab/hostile/hostile.c
 tests_lab_guestprogs_hostile_CFLAGS = $(AM_CFLAGS) $(XEN_CFLAGS)
 tests_lab_guestprogs_hostile_LDADD = $(XEN_LIBS)
+noinst_PROGRAMS += tests/lab/guestprogs/stamp
+tests_lab_guestprogs_stamp_SOURCES = tests/lab/stamp/stamp.c tests/lab/stamp/model.c tests/lab/stamp/disk.c tests/lab/stamp/stamp.h
+tests_lab_guestprogs_stamp_CFLAGS = $(AM_CFLAGS) -pthread
 
 if WITH_GUEST_KERNEL
 all-local: tests/lab/mods/hvprobe.ko
@@ -14,7 +17,8 @@ tests/lab/mods/hvprobe.ko: tests/lab/mods/hvprobe.c tests/lab/mods/Kbuild
 	strip -g -o $@ tests/lab/mods/build/hvprobe.ko
 endif
 DIST_PRUNE += tests/lab/guestprogs tests/lab/mods/build tests/lab/mods/hvprobe.ko tests/lab/hostile/.deps \
-	tests/lab/hostile/.libs tests/lab/hostile/.dirstamp tests/lab/hostile/*.o
+	tests/lab/hostile/.libs tests/lab/hostile/.dirstamp tests/lab/hostile/*.o tests/lab/stamp/.deps tests/lab/stamp/.libs \
+	tests/lab/stamp/.dirstamp tests/lab/stamp/*.o
 clean-local: clean-probe
 clean-probe:
 	rm -rf tests/lab/mods/build tests/lab/mods/hvprobe.ko

@@ -29,7 +29,7 @@ UNIT_TESTS = tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-so
 	tests/unit/t-check tests/unit/t-image tests/unit/t-store tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
 	tests/unit/t-place tests/unit/t-blkif tests/unit/t-nvme tests/unit/t-desc tests/unit/t-target \
 	tests/unit/t-io tests/unit/t-serve tests/unit/t-driver tests/unit/t-nvme-driver tests/unit/t-carry tests/unit/t-repo \
-	tests/unit/t-control
+	tests/unit/t-control tests/unit/t-stamp
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 
@@ -93,6 +93,12 @@ tests_unit_t_control_SOURCES = tests/unit/t-control.c backend/control/scan.c bac
 tests_unit_t_control_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
 tests_unit_t_control_CFLAGS = $(UNIT_CFLAGS) $(EVENT_CFLAGS)
 tests_unit_t_control_LDADD = libhost_fake.la $(UNIT_LIBS) $(EVENT_LIBS)
+
+# the lab's checker of data, which must itself tell right from wrong
+tests_unit_t_stamp_SOURCES = tests/unit/t-stamp.c tests/lab/stamp/model.c tests/lab/stamp/stamp.h
+tests_unit_t_stamp_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/lab/stamp
+tests_unit_t_stamp_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_stamp_LDADD = $(UNIT_LIBS)
 
 # `make check`, then one line for all of it; its status is that of the tests
 check-summary:
