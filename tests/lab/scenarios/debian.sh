@@ -180,7 +180,7 @@ lab-guest wait deb || bad "the guest answers again"
 until_ok 60 lab-guest exec deb test -e /dev/disk/by-id/hvdrv-data && ok "its disk is there again" || bad "its disk is not there again"
 works "all that was written is intact" gsh deb 'mount /dev/disk/by-id/hvdrv-data /mnt && cd /mnt && [ $(wc -l <sums) = 2 ] && sha256sum -c --status sums && cd / && umount /mnt'
 is "its record is the same" "$(ls /var/lib/hvdrv/devices)" "$uuid.json"
-f=$(g deb dmesg | faults); is "the guest's kernel log is silent" "$f" ""
+f=$(guest_faults deb); is "the guest's kernel log is silent" "$f" ""
 has "the release of the old one is logged" "$(logged)" "^deb\\($id\\)/data: the guest has gone: released"
 xl destroy deb
 until_ok 10 sh -c '! xenstore-ls /local/domain/0/backend/hvdrv | grep -q .'

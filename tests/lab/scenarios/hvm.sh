@@ -11,5 +11,5 @@ n=$(fio_verify hvm --filename=/dev/hvda --rw=write --bs=252k --size="${C_mib}m" 
 is "the file in dom0 is what the guest reads" "$(sha256sum </data/hvm-h.img | cut -d' ' -f1)" "$(g hvm sha256sum /dev/hvda | cut -d' ' -f1)"
 works "detach" hvdrv detach hvm h
 is "nothing is left in the guest" "$(held hvm)" "devices 0 disks 0 slots 0 pages 0 grants 0 ports 0 requests 0 "
-f=$(g hvm dmesg | faults); is "the guest's kernel log is silent" "$f" ""
+f=$(guest_faults hvm); is "the guest's kernel log is silent" "$f" ""
 drop hvm

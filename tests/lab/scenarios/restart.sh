@@ -31,6 +31,6 @@ for type in pv pvh; do
     n=$(fio_verify $type --filename=/dev/hvda --rw=randwrite --bs=4k --size=4m --iodepth=8) || bad "$type: after it"
     work "$type: bytes verified after it" "$n"
     works "$type: detach" hvdrv detach $type r
-    f=$(g $type dmesg | faults); is "$type: the guest's kernel log is silent" "$f" ""
+    f=$(guest_faults $type); is "$type: the guest's kernel log is silent" "$f" ""
 done
 work "restarts of hvdrvd under load" $restarts

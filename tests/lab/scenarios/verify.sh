@@ -42,6 +42,6 @@ for type in pv pvh; do
     works "$type: unmount again" g $type umount /mnt
     works "$type: the filesystem is clean" g $type e2fsck -fn "$dev"
     works "$type: detach again" hvdrv detach $type data
-    f=$(g $type dmesg | faults); is "$type: the guest's kernel log is silent" "$f" ""
+    f=$(guest_faults $type); is "$type: the guest's kernel log is silent" "$f" ""
 done
 work "bytes verified" $total

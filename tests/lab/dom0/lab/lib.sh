@@ -86,3 +86,5 @@ held() { gsh "$1" "head -n 7 /sys/kernel/debug/hvdrv/counters" | tr '\n' ' '; }
 
 # fault lines in a kernel log
 faults() { grep -E 'BUG|WARNING|Oops|Bad page|Call Trace|general protection|segfault|Bad rss|I/O error' | grep -v 'Speculative\|Spectre\|hw-vuln'; }
+# the same of a guest, from when our module was loaded: what its kernel says of the emulated CPU before is not ours
+guest_faults() { g "$1" dmesg | sed -n '/hvdrv/,$p' | faults; }
