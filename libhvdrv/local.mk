@@ -20,8 +20,9 @@ noinst_LTLIBRARIES += libplace.la
 libplace_la_SOURCES = \
 	libhvdrv/core/image.c libhvdrv/core/image.h libhvdrv/core/keyring.c libhvdrv/core/check.c libhvdrv/core/check.h \
 	libhvdrv/core/store.c libhvdrv/core/store.h libhvdrv/core/place.c libhvdrv/core/place.h \
+	libhvdrv/core/swap.c libhvdrv/core/swap.h libhvdrv/core/retarget.c libhvdrv/core/retarget.h \
 	libhvdrv/ring/desc.c libhvdrv/ring/desc.h libhvdrv/ring/blk.h libhvdrv/ring/blkif.c libhvdrv/ring/blkif.h \
-	libhvdrv/ring/nvme.c libhvdrv/ring/nvme.h
+	libhvdrv/ring/nvme.c libhvdrv/ring/nvme.h libhvdrv/ring/inflight.h
 libplace_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(ZYDIS_CFLAGS)
 libplace_la_LIBADD = libcore.la $(SODIUM_LIBS) $(ZYDIS_LIBS)
 
@@ -39,7 +40,7 @@ libhost_fake_la_SOURCES = libhvdrv/host/fake/fake.c libhvdrv/host/fake/tree.c li
 libhost_fake_la_CFLAGS = $(AM_CFLAGS)
 
 lib_LTLIBRARIES += libhvdrv.la
-libhvdrv_la_SOURCES = libhvdrv/api/api.c
+libhvdrv_la_SOURCES = libhvdrv/api/api.c libhvdrv/api/wait.c libhvdrv/api/retarget.c libhvdrv/api/priv.h
 libhvdrv_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 libhvdrv_la_LIBADD = libcore.la libhost_store.la $(JSON_LIBS) $(XENSTORE_LIBS)
 libhvdrv_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -Wl,--version-script=$(srcdir)/libhvdrv/api/hvdrv.map $(NO_UNDEFINED)

@@ -18,13 +18,15 @@ struct opts {
 	struct hvdrv *h;
 	bool json, force, persist, bytes;
 	unsigned int timeout;
+	uint64_t deadline_ns;		/* 0: the library's */
 	int argc;
 	char **argv;
 };
 
 static const struct option long_opts[] = {
 	{ "json", 0, NULL, 'J' }, { "bytes", 0, NULL, 'b' }, { "force", 0, NULL, 'f' }, { "persist", 0, NULL, 'p' },
-	{ "timeout", 1, NULL, 't' }, { "help", 0, NULL, 'h' }, { "version", 0, NULL, 'V' }, { NULL, 0, NULL, 0 }
+	{ "timeout", 1, NULL, 't' }, { "deadline", 1, NULL, 'd' },
+	{ "help", 0, NULL, 'h' }, { "version", 0, NULL, 'V' }, { NULL, 0, NULL, 0 }
 };
 
 static int usage_error(const char *what)
@@ -251,6 +253,23 @@ static int cmd_resize(struct opts *o)
 	return 0;
 }
 
+static int cmd_retarget(struct opts *o)
+{
+	struct hvdrv_switch sw;
+	int rc;
+
+	rc = hvdrv_retarget(o->h, o->argv[0], o->argv[1], o->argv[2], o->deadline_ns, o->timeout, &sw);
+	if (rc)
+		return fail(o, rc, o->argv[0], o->argv[1]);
+	if (!sw.seq)
+		printf("%s already\n", o->argv[2]);
+	else
+		printf("%s, switch %llu: freeze %.3f ms, stall %.3f ms, carried %llu ready, %llu begun, %llu done\n", o->argv[2],
+		       (unsigned long long)sw.seq, sw.freeze_ns / 1e6, sw.stall_ns / 1e6, (unsigned long long)sw.ready,
+		       (unsigned long long)sw.begun, (unsigned long long)sw.done);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*fn)(struct opts *);
@@ -266,6 +285,8 @@ static const struct {
 	  "detach needs a guest and a device's name" },
 	{ "resize", cmd_resize, "DOM NAME                           the backend has grown", 2, 2,
 	  "resize needs a guest and a device's name" },
+	{ "retarget", cmd_retarget, "DOM NAME virtual|paravirtual       replace the driver in place", 3, 3,
+	  "retarget needs a guest, a device's name, and virtual or paravirtual" },
 	{ "show", cmd_show, "DOM [NAME]                         everything, with counters", 1, 2,
 	  "show needs a guest, and takes a device" },
 };
@@ -275,9 +296,10 @@ static int help(void)
 {
 	printf("usage: hvdrv [COMMAND] ...   devices of guests whose drivers this host places, see hvdrv(1)\n\n");
 	for (size_t i = 0; i < NCMDS; i++)
-		printf("  %-7s %s\n", cmds[i].name, cmds[i].help);
+		printf("  %-8s %s\n", cmds[i].name, cmds[i].help);
 	printf("\n  --json          list, show: JSON\n  --bytes         list: sizes in bytes\n"
-	       "  --timeout S     attach, detach, resize: limit [30]\n"
+	       "  --timeout S     attach, detach, resize, retarget: limit [30]\n"
+	       "  --deadline NS   retarget: limit of the pause [30000000]\n"
 	       "  --persist       attach: comes with the guest from now on; detach: no more\n"
 	       "  --force         detach: also when it is in use\n");
 	return 0;
@@ -303,7 +325,7 @@ static int parse(int argc, char **argv, struct opts *o)
 	uint64_t v;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "Jbfpt:hV", long_opts, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "Jbfpt:d:hV", long_opts, NULL)) != -1) {
 		switch (c) {
 		case 'J': o->json = true; break;
 		case 'b': o->bytes = true; break;
@@ -313,6 +335,11 @@ static int parse(int argc, char **argv, struct opts *o)
 			if (hv_str_u64(optarg, 3600, &v) || !v)
 				return usage_error("--timeout: 1 to 3600 seconds");
 			o->timeout = v;
+			break;
+		case 'd':
+			if (hv_str_u64(optarg, 60000000000ull, &v) || !v)
+				return usage_error("--deadline: 1 to 60000000000 nanoseconds");
+			o->deadline_ns = v;
 			break;
 		case 'h': return help();
 		case 'V': printf("hvdrv %s\n", PACKAGE_VERSION); return 0;

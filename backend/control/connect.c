@@ -130,7 +130,7 @@ static void read_os(struct dev *v, struct hv_os *os)
 /* ---- the image ---- */
 
 /* No image fits (e says why): have one made, once. -EINPROGRESS while that runs. */
-static int make_image(struct dev *v, const struct hv_os *os, struct hv_err *e)
+static int make_image(struct dev *v, const struct hv_os *os, const char *mode, struct hv_err *e)
 {
 	struct daemon *d = v->dom->d;
 	struct hv_err failed = { 0 };
@@ -140,22 +140,20 @@ static int make_image(struct dev *v, const struct hv_os *os, struct hv_err *e)
 	if (st == GENERATE_RUNS)
 		return -EINPROGRESS;
 	if (st == GENERATE_NONE && !v->generated && !d->opt.no_generate) {
-		int rc = generate_start(d, os, v->params.class, v->params.mode, e);
+		int rc = generate_start(d, os, v->params.class, mode, e);
 
 		if (rc)
 			return rc;
 		v->generated = true;
-		dev_status(v, "generating");
 		return -EINPROGRESS;
 	}
 	return hv_err(e, ENOENT, "no driver image for %s %s (%s %s): %s%s%s; on a machine with a compiler run `hvdrv-repo "
 		      "generate --class %s --mode %s --os-type %s --os-release %s --os-arch %s --os-abi %s --out driver.hvi`, here "
-		      "`hvdrv-repo import driver.hvi`", os->type, os->release, v->params.class, v->params.mode, why.text,
-		      *failed.text ? "; " : "", failed.text, v->params.class, v->params.mode, os->type, os->release, os->arch,
-		      os->abi);
+		      "`hvdrv-repo import driver.hvi`", os->type, os->release, v->params.class, mode, why.text,
+		      *failed.text ? "; " : "", failed.text, v->params.class, mode, os->type, os->release, os->arch, os->abi);
 }
 
-static int find_image(struct dev *v, struct hv_image *img, struct hv_err *e)
+int dev_find_image(struct dev *v, const char *mode, struct hv_image *img, char id[65], struct hv_err *e)
 {
 	struct daemon *d = v->dom->d;
 	struct hv_keyring ring;
@@ -168,16 +166,16 @@ static int find_image(struct dev *v, struct hv_image *img, struct hv_err *e)
 	rc = hv_keyring_load(d->opt.keys, &ring, e);
 	if (rc)
 		return rc;
-	rc = hv_store_find(d->opt.repo, &ring, &os, v->params.class, v->params.mode, img, v->image_id, e);
+	rc = hv_store_find(d->opt.repo, &ring, &os, v->params.class, mode, img, id, e);
 	hv_keyring_free(&ring);
 	if (rc == -ENOENT)
-		return make_image(v, &os, e);
+		return make_image(v, &os, mode, e);
 	if (rc)
 		return hv_err_in(e, "no driver can be placed");
 	if (img->h.queue_fixed_pages + img->h.queue_pages_per_tag * DEPTH <= queue_pages())
 		return 0;
 	hv_image_free(img);
-	return hv_err(e, ENOEXEC, "image %.12s needs more queue pages than the class gives (%u)", v->image_id, queue_pages());
+	return hv_err(e, ENOEXEC, "image %.12s needs more queue pages than the class gives (%u)", id, queue_pages());
 }
 
 static int place(struct dev *v, const struct hv_image *img, struct hv_err *e)
@@ -192,6 +190,7 @@ static int place(struct dev *v, const struct hv_image *img, struct hv_err *e)
 	}
 	hv_place(&v->slot, img, 1);
 	v->image = img->h;
+	snprintf(v->mode, sizeof(v->mode), "%s", v->params.mode);
 	return 0;
 }
 
@@ -199,19 +198,24 @@ static int place(struct dev *v, const struct hv_image *img, struct hv_err *e)
 static int take_up(struct dev *v, struct hv_err *e)
 {
 	struct hv_host *h = v->dom->d->host;
-	char *id = hv_readf(h, 0, "%s/driver/hash", v->at.back);
+	char *id = hv_readf(h, 0, "%s/driver/hash", v->at.back), *name = hv_readf(h, 0, "%s/driver/name", v->at.back);
+	char *mode = hv_readf(h, 0, "%s/mode", v->at.back);
 	uint64_t pages = hv_read_u64(h, 0, WIRE_RING_PAGES, "%s/driver/ring-pages", v->at.back);
 	int rc = 0;
 
-	if (!id || !pages)
+	if (!id || !name || !mode || !pages)
 		rc = hv_err(e, EPROTO, "its keys of the placed driver are missing");
 	else
 		rc = hv_slot_map(h, v->id.domid, &v->offer, !strcmp(v->params.place, "foreign"), &v->slot, e);
 	if (!rc) {
 		snprintf(v->image_id, sizeof(v->image_id), "%s", id);
+		snprintf(v->image.device, sizeof(v->image.device), "%s", name);
+		snprintf(v->mode, sizeof(v->mode), "%s", mode);
 		v->image.queue_fixed_pages = pages;
 	}
 	free(id);
+	free(name);
+	free(mode);
 	return rc;
 }
 
@@ -221,9 +225,10 @@ static int publish_driver(struct hv_host *h, hv_txn t, void *arg)
 {
 	static const char *const names[] = HVDRV_ENTRY_NAMES;
 	struct dev *v = arg;
-	char text[64];
+	char text[64], generation[16];
 	int rc;
 
+	snprintf(generation, sizeof(generation), "%u", v->slot.generation);
 	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)v->slot.guest_va);
 	rc = hv_writef(h, t, text, "%s/address", v->at.back);
 	for (int k = 0; !rc && k < HVDRV_ENTRIES; k++) {
@@ -235,7 +240,7 @@ static int publish_driver(struct hv_host *h, hv_txn t, void *arg)
 	if (!rc)
 		rc = hv_writef(h, t, v->image_id, "%s/driver/hash", v->at.back);
 	if (!rc)
-		rc = hv_writef(h, t, "1", "%s/driver/generation", v->at.back);
+		rc = hv_writef(h, t, generation, "%s/driver/generation", v->at.back);
 	snprintf(text, sizeof(text), "%u", v->image.payload_size);
 	if (!rc)
 		rc = hv_writef(h, t, text, "%s/driver/size", v->at.back);
@@ -243,8 +248,13 @@ static int publish_driver(struct hv_host *h, hv_txn t, void *arg)
 	if (!rc)
 		rc = hv_writef(h, t, text, "%s/driver/ring-pages", v->at.back);
 	if (!rc)
-		rc = hv_writef(h, t, v->params.mode, "%s/mode", v->at.back);
+		rc = hv_writef(h, t, v->mode, "%s/mode", v->at.back);
 	return rc ? rc : hv_writef(h, t, "copy", "%s/path", v->at.admin);
+}
+
+int dev_publish_driver(struct dev *v)
+{
+	return hv_transact(v->dom->d->host, publish_driver, v);
 }
 
 static void served(void *arg, const struct wire_msg *m)
@@ -261,7 +271,7 @@ static void served(void *arg, const struct wire_msg *m)
 		dev_end(v, &e);
 		return;
 	}
-	rc = v->resumed ? 0 : hv_transact(v->dom->d->host, publish_driver, v);
+	rc = v->resumed ? 0 : dev_publish_driver(v);
 	if (rc) {
 		hv_err(&e, -rc, "the driver's keys cannot be written to xenstore: %s", strerror(-rc));
 		dev_end(v, &e);
@@ -269,7 +279,7 @@ static void served(void *arg, const struct wire_msg *m)
 	}
 	v->phase = DEV_LIVE;
 	v->target.created = false;	/* it holds the guest's data now */
-	hv_log(HV_INFO, &a, "%s driver %.12s %s at 0x%llx, %u queues, %s%s", v->params.mode, v->image_id,
+	hv_log(HV_INFO, &a, "%s driver %.12s %s at 0x%llx, %u queues, %s%s", v->mode, v->image_id,
 	       v->resumed ? "taken up" : "placed", (unsigned long long)v->slot.guest_va, v->offer.num_queues, v->params.backend,
 	       v->target.buffered ? " (buffered)" : "");
 	dev_status(v, v->resumed ? "ready" : "connected");
@@ -299,10 +309,12 @@ void dev_add_to_worker(struct dev *v)
 	m.add.lim = blk_limits(v);
 	m.add.num_queues = v->offer.num_queues;
 	m.add.queue_pages = v->offer.queue_pages;
+	m.add.format = !strcmp(v->image.device, "nvme") ? WIRE_NVME : WIRE_BLKIF;
 	m.add.ring_pages = v->image.queue_fixed_pages;
 	m.add.block_device = v->target.block;
 	for (uint32_t q = 0; q < v->offer.num_queues; q++) {
 		m.add.port[q] = v->offer.queue[q].port;
+		m.add.state_ref[q] = v->offer.queue[q].state;
 		memcpy(m.add.page_ref[q], v->offer.queue[q].page, sizeof(m.add.page_ref[q]));
 	}
 	v->phase = DEV_STARTING;
@@ -322,8 +334,9 @@ void dev_connect(struct dev *v)
 	if (!rc && v->resumed) {
 		rc = take_up(v, &e);
 	} else if (!rc) {
-		rc = find_image(v, &img, &e);
+		rc = dev_find_image(v, v->params.mode, &img, v->image_id, &e);
 		if (rc == -EINPROGRESS) {
+			dev_status(v, "generating");
 			v->phase = DEV_GENERATING;
 			return;
 		}

@@ -5,6 +5,7 @@
  *   scan.c      xenstore's events: which domains and devices there are
  *   device.c    one device: from its nodes to a served queue, and back
  *   connect.c   the guest has offered a slot: read, place, publish
+ *   retarget.c  a switch: another driver at the same place
  *   link.c      a worker process and the messages to it
  *   conflict.c  may this target be served, beside what else uses it?
  *   generate.c  hvdrv-repo in a process of its own
@@ -28,6 +29,7 @@
 struct daemon;
 struct dev;
 struct dom;
+struct retarget;
 
 /* ---- link.c ---- */
 
@@ -80,6 +82,9 @@ struct dev {
 	struct hv_slot slot;
 	struct hv_image_header image;	/* of the driver that is placed */
 	char image_id[65];
+	char mode[16];			/* of the driver that is placed */
+	struct retarget *retarget;	/* a switch under way, or NULL */
+	bool wanted;			/* `want` was written: to be looked at */
 	bool resumed;			/* found connected: its rings are taken up where they are */
 	bool detach, force;		/* asked for */
 	bool guest_closed;		/* the guest's stub itself said Closed: nobody is in the slot */
@@ -146,6 +151,16 @@ void dev_worker_gone(struct dev *v);
 int dev_publish_limits(struct dev *v, struct hv_err *e);
 void dev_connect(struct dev *v);
 void dev_add_to_worker(struct dev *v);
+/* The image for this guest in this mode; id gets its name. -EINPROGRESS: it is being generated, ask again; -errno with e. */
+int dev_find_image(struct dev *v, const char *mode, struct hv_image *img, char id[65], struct hv_err *e);
+int dev_publish_driver(struct dev *v);		/* its keys, in one transaction */
+
+/*
+ * retarget.c: begins a switch to mode. 0: under way, its end is in the record (and dev_reconcile() is called); -EBUSY,
+ * -EAGAIN, -ENOMEM with e: nothing was done. deadline_ns 0: the default.
+ */
+int retarget_start(struct dev *v, const char *mode, const char *who, int64_t deadline_ns, struct hv_err *e);
+void retarget_abort(struct dev *v, const char *why);	/* the device, the guest or the worker is going */
 
 /* conflict.c: 0, or -EBUSY with who has it. */
 int check_conflicts(struct dev *v, struct hv_err *e);

@@ -77,6 +77,7 @@ struct dev *dev_new(struct dom *dom, uint32_t id)
 
 static void let_go(struct dev *v)
 {
+	retarget_abort(v, "the device is going");
 	hv_slot_unmap(host(v), &v->slot);
 	target_close(&v->target);
 	if (v->timer)
@@ -292,6 +293,28 @@ static void do_resize(struct dev *v)
 	hv_writef(host(v), 0, "done", "%s/resize", v->at.admin);
 }
 
+/* `want` was written: the mode that an admin wishes. One try; what becomes of it is in the record. */
+static void follow_want(struct dev *v)
+{
+	struct hv_about a = dev_about(v);
+	struct hv_err e = { 0 };
+	char *want;
+
+	if (!v->wanted || v->phase != DEV_LIVE || v->retarget)
+		return;
+	v->wanted = false;
+	want = hv_readf(host(v), 0, "%s/want", v->at.admin);
+	if (!want || !strcmp(want, v->mode)) {
+		free(want);
+		return;
+	}
+	if (strcmp(want, "virtual") && strcmp(want, "paravirtual"))
+		hv_log(HV_WARN, &a, "want is neither virtual nor paravirtual: ignored");
+	else if (retarget_start(v, want, "admin", hv_read_u64(host(v), 0, INT64_MAX, "%s/deadline-ns", v->at.admin), &e))
+		hv_log(HV_WARN, &a, "no switch to %s: %s", want, e.text);
+	free(want);
+}
+
 static void read_request(struct dev *v)
 {
 	char *r = hv_readf(host(v), 0, "%s/request", v->at.admin);
@@ -381,6 +404,9 @@ void dev_reconcile(struct dev *v)
 	struct hv_err e = { 0 };
 
 	read_request(v);
+	follow_want(v);
+	if (v->retarget)
+		return;			/* looked at again when the switch has ended */
 	if (v->detach && v->phase != DEV_CLOSING && v->phase != DEV_LEAVING) {
 		start_detach(v, guest);
 		return;
@@ -436,6 +462,7 @@ void dev_worker_gone(struct dev *v)
 {
 	struct hv_err e = { 0 };
 
+	retarget_abort(v, "its worker has ended");
 	if (v->phase == DEV_QUEUED) {
 		dev_add_to_worker(v);
 	} else if (v->phase == DEV_DRAINING) {

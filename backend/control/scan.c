@@ -238,14 +238,17 @@ static void on_admin(struct daemon *d, const char *path)
 	struct dev *v;
 	unsigned int id;
 
-	if (sscanf(path, HV_ADMIN "/%36[0-9a-f-]/%u", uuid, &id) != 2 || !strstr(path, "/request"))
+	if (sscanf(path, HV_ADMIN "/%36[0-9a-f-]/%u", uuid, &id) != 2 ||
+	    (!strstr(path, "/request") && !strstr(path, "/want")))
 		return;
 	TAILQ_FOREACH(dom, &d->doms, link) {
 		if (strcmp(dom->uuid, uuid))
 			continue;
 		v = dev_find(dom, id);
-		if (v)
-			dev_reconcile(v);
+		if (!v)
+			return;
+		v->wanted |= !!strstr(path, "/want");
+		dev_reconcile(v);
 		return;
 	}
 }
@@ -317,6 +320,8 @@ void scan_stop(struct daemon *d)
 
 	d->stopping = true;
 	TAILQ_FOREACH_SAFE(dom, &d->doms, link, ndom) {
+		TAILQ_FOREACH(v, &dom->devs, link)
+			retarget_abort(v, "hvdrvd is stopping");
 		if (dom->worker) {
 			link_quit(dom->worker);
 			busy = true;

@@ -94,6 +94,26 @@ static void on_stats(struct wk_dev *d, struct wire_msg *m)
 	wk_tell(d->wk, &out);
 }
 
+static void on_hold(struct wk_dev *d, struct wire_msg *m)
+{
+	struct wire_msg out = { .type = WIRE_HELD, .seq = m->seq, .dev = m->dev };
+
+	wk_hold(d, out.held.queue);
+	wk_tell(d->wk, &out);
+}
+
+static void on_go(struct wk_dev *d, struct wire_msg *m)
+{
+	struct hv_err e = { 0 };
+	int rc = 0;
+
+	if (!d->held || (m->go.renewed && !wk_format(m->go.format)))
+		rc = hv_err(&e, EINVAL, "device %u is not held, or format %u is unknown", m->dev, m->go.format);
+	else
+		wk_go(d, &m->go);
+	reply(d->wk, m, rc, &e);
+}
+
 static void on_device(struct worker *wk, struct wire_msg *m)
 {
 	struct wk_dev *d = wk_dev_find(wk, m->dev);
@@ -110,6 +130,12 @@ static void on_device(struct worker *wk, struct wire_msg *m)
 	case WIRE_RESIZE:
 		d->lim.sectors = m->resize.sectors;
 		reply(wk, m, 0, NULL);
+		break;
+	case WIRE_HOLD:
+		on_hold(d, m);
+		break;
+	case WIRE_GO:
+		on_go(d, m);
 		break;
 	default:
 		on_stats(d, m);
@@ -145,7 +171,7 @@ static void on_message(struct worker *wk, struct wire_msg *m, int fds[HV_SOCK_FD
 	case WIRE_QUIT:
 		on_quit(wk, m);
 		break;
-	case WIRE_DEL: case WIRE_RESIZE: case WIRE_STATS:
+	case WIRE_DEL: case WIRE_RESIZE: case WIRE_STATS: case WIRE_HOLD: case WIRE_GO:
 		on_device(wk, m);
 		break;
 	default:

@@ -14,12 +14,17 @@ static int queue_add(struct worker *wk, struct wk_dev *d, uint32_t i, const stru
 	q->ring_pages = a->ring_pages;
 	memcpy(q->ref, a->page_ref[i], a->queue_pages * sizeof(q->ref[0]));
 	q->map = wk->guest.ops->map(wk->guest.arg, q->ref, q->pages);
-	if (!q->map)
+	if (q->map)
+		q->state = wk->guest.ops->map(wk->guest.arg, &a->state_ref[i], 1);
+	if (!q->state)
 		return hv_err(e, errno, "the ring of queue %u cannot be mapped: %s", i, strerror(errno));
 	q->port = wk->guest.ops->bind(wk->guest.arg, a->port[i]);
 	if (q->port < 0)
 		return hv_err(e, -q->port, "event channel %u of the guest cannot be bound: %s", a->port[i], strerror(-q->port));
-	hv_blkring_init(&q->ring, d->layout, q->map, a->ring_pages);
+	q->format = wk_format(a->format);
+	q->format->take_up(q);
+	if (q->format->push(q))		/* whoever served it before may not have told of its last answers */
+		wk->guest.ops->notify(wk->guest.arg, q->port);
 	q->pending = true;		/* a ring in use may hold requests already */
 	return 0;
 }
@@ -30,9 +35,9 @@ int wk_dev_add(struct worker *wk, uint32_t id, const struct wire_add *a, int fd,
 	int rc = 0;
 
 	if (a->num_queues > HVDRV_MAX_QUEUES || !a->num_queues || a->ring_pages > WIRE_RING_PAGES || !a->ring_pages ||
-	    a->queue_pages > HVDRV_MAX_QUEUE_PAGES || a->queue_pages < a->ring_pages)
-		return hv_err(e, EINVAL, "%u queues of %u pages, %u of them the ring's", a->num_queues, a->queue_pages,
-			      a->ring_pages);
+	    a->queue_pages > HVDRV_MAX_QUEUE_PAGES || a->queue_pages < a->ring_pages || !wk_format(a->format))
+		return hv_err(e, EINVAL, "%u queues of %u pages, %u of them the ring's, format %u", a->num_queues, a->queue_pages,
+			      a->ring_pages, a->format);
 	if (wk_dev_find(wk, id))
 		return hv_err(e, EEXIST, "device %u is served already", id);
 	d = calloc(1, sizeof(*d));
@@ -44,6 +49,7 @@ int wk_dev_add(struct worker *wk, uint32_t id, const struct wire_add *a, int fd,
 	d->fd = -1;
 	d->lim = a->lim;
 	d->layout = &hv_blkif_xen;
+	STAILQ_INIT(&d->parked);
 	for (uint32_t i = 0; i < HVDRV_MAX_QUEUES; i++)
 		d->queue[i].port = -1;
 	TAILQ_INSERT_TAIL(&wk->devs, d, link);
@@ -88,6 +94,8 @@ void wk_dev_remove(struct wk_dev *d)
 			g->ops->unbind(g->arg, q->port);
 		if (q->map)
 			g->ops->unmap(g->arg, q->map, q->pages);
+		if (q->state)
+			g->ops->unmap(g->arg, q->state, 1);
 	}
 	if (d->fd >= 0)
 		close(d->fd);
@@ -97,7 +105,11 @@ void wk_dev_remove(struct wk_dev *d)
 
 void wk_dev_drain(struct wk_dev *d, uint32_t seq, void (*drained)(struct wk_dev *d))
 {
+	struct wire_go as_it_was = { 0 };
+
 	d->stopping = true;
+	if (d->held)
+		wk_go(d, &as_it_was);		/* the switch was given up */
 	d->drained = drained;
 	d->drained_seq = seq;
 }

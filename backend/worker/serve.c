@@ -2,7 +2,7 @@
 /*
  * The way of a request through the worker:
  *
- *   take     copy the ring's entry, check the copy                 (ring/blkif.c)
+ *   take     copy the queue's entry, check the copy                (format.c, ring/)
  *   fetch    write: grant copy from the guest into our buffer      (one batch for all that was taken)
  *   begin    host I/O on the target                                (host-io/)
  *   deliver  read: grant copy to the guest                         (one batch for all that ended)
@@ -33,6 +33,7 @@ static enum hvdrv_status status_of(int err)
 
 static void put_req(struct worker *wk, struct wk_req *rq)
 {
+	rq->busy = false;
 	SLIST_INSERT_HEAD(&wk->free_reqs, rq, free);
 }
 
@@ -72,7 +73,10 @@ static void answer(struct worker *wk, struct wk_req *rq)
 {
 	struct wk_dev *d = rq->q->dev;
 
-	hv_blkring_answer(&rq->q->ring, rq->r.id, rq->r.opcode, status_of(rq->error));
+	if (rq->orphan)
+		d->stats.orphans++;
+	else
+		wk_note_answered(rq->q, &rq->r, status_of(rq->error));
 	d->stats.requests[rq->r.op]++;
 	if (rq->error)
 		d->stats.errors++;
@@ -136,7 +140,7 @@ static void push_answers(struct worker *wk, struct wk_queue *q)
 {
 	struct wk_dev *d = q->dev;
 
-	if (hv_blkring_push(&q->ring)) {
+	if (q->format->push(q)) {
 		wk->guest.ops->notify(wk->guest.arg, q->port);
 		d->stats.events_out++;
 	}
@@ -149,6 +153,12 @@ static bool answer_done(struct worker *wk)
 	struct wk_dev *d;
 
 	STAILQ_CONCAT(&all, &wk->done);
+	STAILQ_FOREACH_SAFE(rq, &all, list, next) {
+		if (!rq->q->dev->held)
+			continue;
+		STAILQ_REMOVE(&all, rq, wk_req, list);
+		STAILQ_INSERT_TAIL(&rq->q->dev->parked, rq, list);
+	}
 	if (STAILQ_EMPTY(&all))
 		return false;
 	STAILQ_FOREACH_SAFE(rq, &all, list, next) {
@@ -206,22 +216,21 @@ static const uint8_t *segment_page(const struct wk_queue *q, uint64_t id, uint32
 	return i < q->pages && q->ref[i] == ref ? q->map + i * HVDRV_PAGE : NULL;
 }
 
-/* The segments of an indirect request: copied once; from the queue's own pages without a call. */
-static enum hv_reject fetch_segments(struct worker *wk, struct wk_req *rq, uint32_t ref)
+/* What an entry points to, its segments or ranges: copied once; from the queue's own pages without a call. */
+static enum hv_reject fetch(struct worker *wk, struct wk_req *rq, const struct wk_fetch *f)
 {
-	struct wk_dev *d = rq->q->dev;
-	struct guest_copy c = { .local = rq->buf, .ref = ref, .len = rq->r.nseg * d->layout->seg_stride };
-	const uint8_t *page = segment_page(rq->q, rq->r.id, ref);
+	struct guest_copy c = { .local = rq->buf, .ref = f->ref, .len = f->len };
+	const uint8_t *page = segment_page(rq->q, rq->r.id, f->ref);
 
 	if (page) {
 		memcpy(rq->buf, page, c.len);
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* the compiler must not read the shared page again */
 	} else {
-		d->stats.copies++;
+		rq->q->dev->stats.copies++;
 		if (wk->guest.ops->copy(wk->guest.arg, &c, 1) || c.status)
 			return HV_REJ_INDIRECT_PAGE;
 	}
-	return hv_blkif_segments(d->layout, &d->lim, rq->buf, &rq->r);
+	return rq->q->format->fetched(rq->q, rq->buf, &rq->r);
 }
 
 static void reject(struct wk_req *rq, enum hv_reject why)
@@ -233,18 +242,18 @@ static void reject(struct wk_req *rq, enum hv_reject why)
 	d->stats.rejects[why]++;
 	d->stats.errors++;
 	hv_log_guest(&d->rate, HV_WARN, &a, "request refused: %s (opcode %u)", hv_reject_name(why), rq->r.opcode);
-	hv_blkring_answer(&rq->q->ring, rq->r.id, rq->r.opcode,
-			  why == HV_REJ_OPCODE ? HVDRV_ST_UNSUPPORTED : HVDRV_ST_IOERR);
+	wk_note_taken(rq);
+	wk_note_answered(rq->q, &rq->r, why == HV_REJ_OPCODE ? HVDRV_ST_UNSUPPORTED : HVDRV_ST_IOERR);
 }
 
 /* One entry of the ring into rq. 1: to be begun; 0: none; -1: refused and answered, or the ring is broken. */
 static int take(struct worker *wk, struct wk_queue *q, struct wk_req *rq)
 {
-	uint8_t entry[HV_BLKIF_ENTRY_MAX];
+	uint8_t entry[WK_ENTRY_MAX];
 	struct wk_dev *d = q->dev;
+	struct wk_fetch f = { 0 };
 	enum hv_reject why;
-	uint32_t indirect;
-	int got = hv_blkring_take(&q->ring, entry);
+	int got = q->format->take(q, entry);
 
 	if (got <= 0) {
 		if (got < 0)
@@ -253,14 +262,17 @@ static int take(struct worker *wk, struct wk_queue *q, struct wk_req *rq)
 	}
 	rq->q = q;
 	rq->error = 0;
-	why = hv_blkif_parse(d->layout, &d->lim, entry, &rq->r, &indirect);
-	if (!why && indirect)
-		why = fetch_segments(wk, rq, indirect);
+	rq->orphan = false;
+	why = q->format->parse(q, entry, &rq->r, &f);
+	if (!why && f.len)
+		why = fetch(wk, rq, &f);
 	if (why) {
 		reject(rq, why);
 		return -1;
 	}
+	rq->busy = true;
 	rq->taken = __builtin_ia32_rdtsc();
+	wk_note_taken(rq);
 	/* keep the offset in the page: whole pages of the guest stay whole pages here */
 	rq->op.buf = rq->buf + (rq->r.nseg ? rq->r.seg[0].off : 0);
 	q->inflight++;
@@ -283,7 +295,7 @@ static void take_queue(struct worker *wk, struct wk_queue *q, struct wk_req_list
 		if (got > 0) {
 			SLIST_REMOVE_HEAD(&wk->free_reqs, free);
 			STAILQ_INSERT_TAIL(taken, rq, list);
-		} else if (!got && !q->dev->failed && hv_blkring_arm(&q->ring)) {
+		} else if (!got && !q->dev->failed && q->format->arm(q)) {
 			got = 1;		/* one came before the guest was asked for an event */
 		}
 	}
@@ -322,7 +334,7 @@ static bool take_all(struct worker *wk)
 		for (uint32_t i = 0; i < d->num_queues; i++) {
 			struct wk_queue *q = &d->queue[i];
 
-			if (!q->pending || d->failed)
+			if (!q->pending || d->failed || d->held)
 				continue;
 			take_queue(wk, q, &taken);
 			push_answers(wk, q);	/* of those refused */

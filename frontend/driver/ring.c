@@ -176,15 +176,15 @@ uint32_t drv_complete(struct hvdrv_ctx *ctx, uint32_t arg)
 }
 
 /*
- * The queue pages are new and zeroed: what had ended is reported, what had not begun is posted, the rest comes later.
- * The host begins to take behind as many entries as it has begun requests.
+ * The queue pages are new: what had ended is reported, what had not begun is posted, the rest comes later. The host has
+ * set the indexes: as many entries count as taken as it has begun requests. It may look at the ring before we do, so
+ * its event index is not ours to write any more.
  */
 uint32_t drv_adopt(struct hvdrv_ctx *ctx, uint32_t arg)
 {
 	struct drv *d = drv_of(ctx);
 
 	(void)arg;
-	ring_init(ctx);
 	/* the entry of each that is begun counts as taken: there is room for its answer, and it is expected */
 	d->prod += take_over(ctx, &d->waiting);
 	post_waiting(ctx);

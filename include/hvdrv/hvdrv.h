@@ -57,6 +57,23 @@ int hvdrv_attach(struct hvdrv *h, const char *domain, const char *name, const ch
  */
 int hvdrv_detach(struct hvdrv *h, const char *domain, const char *name, unsigned int timeout, unsigned int flags);
 
+/* What became of a switch. */
+struct hvdrv_switch {
+	uint64_t seq;			/* number of the switch, of this device */
+	uint64_t freeze_ns;		/* the guest was paused */
+	uint64_t stall_ns;		/* no request was taken or answered */
+	uint64_t ready, begun, done;	/* requests carried over: not begun, begun, answered but not seen */
+};
+
+/*
+ * Replaces the device's driver in place: mode is "virtual" or "paravirtual". Returns when the switch is committed or undone.
+ * deadline_ns: limit of the pause, 0: 30 ms. 0: the mode is in force (*sw tells how; seq 0: it was already). -ECANCELED: undone,
+ * everything is as before, hvdrv_error() has the reason; -EINVAL no such mode; -ENOENT no such device; -ESRCH no such guest;
+ * -EAGAIN it is not served now; -ETIMEDOUT no answer within timeout seconds; -ECONNREFUSED hvdrvd does not run.
+ */
+int hvdrv_retarget(struct hvdrv *h, const char *domain, const char *name, const char *mode, uint64_t deadline_ns,
+		   unsigned int timeout, struct hvdrv_switch *sw);
+
 /* The backend has grown: tells the guest. *bytes: the new size. -EIO: it has become smaller, or cannot be read. */
 int hvdrv_resize(struct hvdrv *h, const char *domain, const char *name, unsigned int timeout, uint64_t *bytes);
 

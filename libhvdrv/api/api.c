@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-only
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,15 +7,10 @@
 #include <unistd.h>
 #include <hvdrv/hvdrv.h>
 #include <json-c/json.h>
-#include "core/keys.h"
+#include "api/priv.h"
 #include "core/record.h"
 #include "util/log.h"
 #include "util/sock.h"
-
-struct hvdrv {
-	struct hv_host *host;
-	struct hv_err e;
-};
 
 int hvdrv_open(struct hvdrv **out)
 {
@@ -83,91 +77,38 @@ int hvdrv_ping(struct hvdrv *h)
 	return rc;
 }
 
-/* ---- waiting for a device's keys ---- */
-
-struct waiter {
-	struct hvdrv *h;
-	struct hv_dev_paths at;
-	int64_t end_ns;
-};
-
-static void drain_events(struct hvdrv *h)
-{
-	char *path;
-
-	while ((path = h->host->ops->next_event(h->host)))
-		free(path);
-}
-
-static void wait_begin(struct waiter *w, struct hvdrv *h, const struct hv_dev_id *id, unsigned int seconds)
-{
-	w->h = h;
-	w->end_ns = hv_now_ns() + seconds * 1000000000ll;
-	hv_dev_paths(id, &w->at);
-	h->host->ops->watch(h->host, w->at.admin);
-}
-
-static void wait_end(struct waiter *w)
-{
-	w->h->host->ops->unwatch(w->h->host, w->at.admin);
-	drain_events(w->h);
-}
-
-/* Until something changes: 0; -ETIMEDOUT; -EINTR. */
-static int wait_change(struct waiter *w)
-{
-	struct pollfd p = { .fd = w->h->host->ops->watch_fd(w->h->host), .events = POLLIN };
-	int64_t left = w->end_ns - hv_now_ns();
-	int r = left > 0 ? poll(&p, 1, left / 1000000 + 1) : 0;
-
-	if (r < 0)
-		return errno == EINTR ? -EINTR : -errno;
-	if (!r)
-		return -ETIMEDOUT;
-	drain_events(w->h);
-	return 0;
-}
-
-static char *admin_key(struct waiter *w, const char *key)
-{
-	return hv_readf(w->h->host, 0, "%s/%s", w->at.admin, key);
-}
-
-static bool is(const char *s, const char *word)
-{
-	return s && !strcmp(s, word);
-}
+/* ---- waiting ---- */
 
 /* Until the nodes are gone. */
-static int wait_gone(struct waiter *w)
+static int wait_gone(struct hv_waiter *w)
 {
 	int rc = 0;
 
 	for (;;) {
-		char *s = admin_key(w, "domid");
+		char *s = hv_wait_key(w, "domid");
 
 		if (!s)
 			return 0;
 		free(s);
 		if (rc)
 			return rc;
-		rc = wait_change(w);
+		rc = hv_wait_change(w);
 	}
 }
 
 /* ---- attach ---- */
 
-static int explain_timeout(struct waiter *w, unsigned int timeout, int rc)
+static int explain_timeout(struct hv_waiter *w, unsigned int timeout, int rc)
 {
-	char *status = admin_key(w, "status"), *os = hv_readf(w->h->host, 0, "%s/os/type", w->at.front);
+	char *status = hv_wait_key(w, "status"), *os = hv_readf(w->h->host, 0, "%s/os/type", w->at.front);
 	struct hv_err *e = &w->h->e;
 
 	if (rc == -EINTR)
 		hv_err(e, EINTR, "interrupted: nothing was attached");
-	else if (is(status, "waiting-for-guest") && !os)
+	else if (hv_is(status, "waiting-for-guest") && !os)
 		hv_err(e, ETIMEDOUT, "the guest did not answer within %u s: its extension is missing; install hvdrv-guest-dkms in it and run "
 		       "`modprobe hvdrv`", timeout);
-	else if (is(status, "connected"))
+	else if (hv_is(status, "connected"))
 		hv_err(e, ETIMEDOUT, "the guest's disk did not answer a read within %u s: see the guest's kernel log", timeout);
 	else
 		hv_err(e, ETIMEDOUT, "it was not ready within %u s (%s): see hvdrvd's log", timeout, status ? status : "new");
@@ -176,16 +117,16 @@ static int explain_timeout(struct waiter *w, unsigned int timeout, int rc)
 	return -e->code;
 }
 
-static int wait_ready(struct waiter *w, unsigned int timeout)
+static int wait_ready(struct hv_waiter *w, unsigned int timeout)
 {
 	int rc = 0;
 
 	for (;;) {
-		char *status = admin_key(w, "status"), *why = NULL;
-		bool ready = is(status, "ready"), failed = is(status, "failed"), gone = !status;
+		char *status = hv_wait_key(w, "status"), *why = NULL;
+		bool ready = hv_is(status, "ready"), failed = hv_is(status, "failed"), gone = !status;
 
 		if (failed)
-			why = admin_key(w, "error");
+			why = hv_wait_key(w, "error");
 		free(status);
 		if (failed)
 			hv_err(&w->h->e, hv_read_u64(w->h->host, EIO, 4095, "%s/error-code", w->at.admin), "%s",
@@ -199,11 +140,11 @@ static int wait_ready(struct waiter *w, unsigned int timeout)
 			return 0;
 		if (rc)
 			return explain_timeout(w, timeout, rc);
-		rc = wait_change(w);
+		rc = hv_wait_change(w);
 	}
 }
 
-static void undo_attach(struct waiter *w)
+static void undo_attach(struct hv_waiter *w)
 {
 	struct hv_err keep = w->h->e;
 
@@ -213,7 +154,7 @@ static void undo_attach(struct waiter *w)
 	w->h->e = keep;
 }
 
-static void read_disk(struct waiter *w, char disk[32])
+static void read_disk(struct hv_waiter *w, char disk[32])
 {
 	char *s = hv_readf(w->h->host, 0, "%s/disk", w->at.front);
 
@@ -223,18 +164,18 @@ static void read_disk(struct waiter *w, char disk[32])
 
 static int attach(struct hvdrv *h, struct hv_dev_id *id, const struct hv_params *p, unsigned int timeout, char disk[32])
 {
-	struct waiter w;
+	struct hv_waiter w;
 	int rc = hv_device_create(h->host, p, id, &h->e);
 
 	if (rc)
 		return rc;
-	wait_begin(&w, h, id, timeout);
+	hv_wait_begin(&w, h, id, timeout);
 	rc = wait_ready(&w, timeout);
 	if (rc)
 		undo_attach(&w);
 	else
 		read_disk(&w, disk);
-	wait_end(&w);
+	hv_wait_end(&w);
 	return rc;
 }
 
@@ -291,15 +232,6 @@ int hvdrv_attach(struct hvdrv *h, const char *domain, const char *name, const ch
 
 /* ---- detach, resize ---- */
 
-static int find(struct hvdrv *h, const char *domain, const char *name, struct hv_dev_id *id)
-{
-	int rc = hv_domain_find(h->host, domain, &id->domid, &h->e);
-
-	if (!rc)
-		rc = hv_device_find(h->host, id->domid, name, id, &h->e);
-	return rc ? rc : hvdrv_ping(h);
-}
-
 struct request {
 	const char *dir, *what, *status;
 };
@@ -314,13 +246,13 @@ static int put_request(struct hv_host *h, hv_txn t, void *arg)
 	return rc;
 }
 
-static int wait_detached(struct waiter *w, unsigned int timeout)
+static int wait_detached(struct hv_waiter *w, unsigned int timeout)
 {
 	int rc = 0;
 
 	for (;;) {
-		char *status = admin_key(w, "status");
-		bool busy = is(status, "in-use"), gone = !status;
+		char *status = hv_wait_key(w, "status");
+		bool busy = hv_is(status, "in-use"), gone = !status;
 
 		free(status);
 		if (gone)
@@ -331,7 +263,7 @@ static int wait_detached(struct waiter *w, unsigned int timeout)
 			return hv_err(&w->h->e, EINTR, "interrupted: it may still be detached");
 		if (rc)
 			return hv_err(&w->h->e, ETIMEDOUT, "the guest did not let go of it within %u s: look at the guest, or use --force", timeout);
-		rc = wait_change(w);
+		rc = hv_wait_change(w);
 	}
 }
 
@@ -339,41 +271,41 @@ int hvdrv_detach(struct hvdrv *h, const char *domain, const char *name, unsigned
 {
 	struct request r = { .what = flags & HVDRV_FORCE ? "detach-force" : "detach", .status = "detach-requested" };
 	struct hv_dev_id id;
-	struct waiter w;
-	int rc = find(h, domain, name, &id);
+	struct hv_waiter w;
+	int rc = hv_api_find(h, domain, name, &id);
 
 	if (rc)
 		return rc;
-	wait_begin(&w, h, &id, timeout);
+	hv_wait_begin(&w, h, &id, timeout);
 	r.dir = w.at.admin;
 	rc = hv_transact(h->host, put_request, &r);
 	rc = rc ? hv_err(&h->e, -rc, "xenstore: %s", strerror(-rc)) : wait_detached(&w, timeout);
-	wait_end(&w);
+	hv_wait_end(&w);
 	if (!rc && (flags & HVDRV_PERSIST))
 		rc = hv_record_remove(HV_STATE_DIR, id.uuid, name, &h->e);
 	return rc;
 }
 
-static int wait_resized(struct waiter *w, unsigned int timeout)
+static int wait_resized(struct hv_waiter *w, unsigned int timeout)
 {
 	int rc = 0;
 
 	for (;;) {
-		char *r = admin_key(w, "resize"), *why;
-		bool done = is(r, "done"), failed = is(r, "failed");
+		char *r = hv_wait_key(w, "resize"), *why;
+		bool done = hv_is(r, "done"), failed = hv_is(r, "failed");
 
 		free(r);
 		if (done)
 			return 0;
 		if (failed) {
-			why = admin_key(w, "error");
+			why = hv_wait_key(w, "error");
 			hv_err(&w->h->e, EIO, "not resized: %s", why ? why : "?");
 			free(why);
 			return -EIO;
 		}
 		if (rc)
 			return hv_err(&w->h->e, -rc, "not resized within %u s: see hvdrvd's log", timeout);
-		rc = wait_change(w);
+		rc = hv_wait_change(w);
 	}
 }
 
@@ -381,19 +313,19 @@ int hvdrv_resize(struct hvdrv *h, const char *domain, const char *name, unsigned
 {
 	struct request r = { .what = "resize" };
 	struct hv_dev_id id;
-	struct waiter w;
-	int rc = find(h, domain, name, &id);
+	struct hv_waiter w;
+	int rc = hv_api_find(h, domain, name, &id);
 
 	if (rc)
 		return rc;
-	wait_begin(&w, h, &id, timeout);
+	hv_wait_begin(&w, h, &id, timeout);
 	hv_rmf(h->host, 0, "%s/resize", w.at.admin);
 	r.dir = w.at.admin;
 	rc = hv_transact(h->host, put_request, &r);
 	rc = rc ? hv_err(&h->e, -rc, "xenstore: %s", strerror(-rc)) : wait_resized(&w, timeout);
 	if (!rc)
 		*bytes = hv_read_u64(h->host, 0, UINT64_MAX / 512, "%s/limits/sectors", w.at.back) * 512;
-	wait_end(&w);
+	hv_wait_end(&w);
 	return rc;
 }
 

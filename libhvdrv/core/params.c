@@ -38,7 +38,7 @@ static int set_size(struct hv_params *p, const char *v, struct hv_err *e)
 
 static int set_value(struct hv_params *p, const char *key, const char *v, struct hv_err *e)
 {
-	static const char *const classes[] = { "block", NULL }, *const modes[] = { "virtual", NULL };
+	static const char *const classes[] = { "block", NULL }, *const modes[] = { "virtual", "paravirtual", NULL };
 	static const char *const places[] = { "grant", "foreign", NULL }, *const formats[] = { "raw", NULL };
 	char fmt[8];
 

@@ -59,6 +59,7 @@ void hv_slot_wipe(struct hv_slot *s)
 
 void hv_place(struct hv_slot *s, const struct hv_image *img, uint32_t generation)
 {
+	s->generation = generation;
 	memcpy(s->code, img->payload, img->h.payload_size);
 	memset(s->code + img->h.payload_size, HVDRV_SLOT_FILL, HVDRV_SLOT_SIZE - img->h.payload_size);
 	for (uint32_t q = 0; q < s->num_queues; q++) {

@@ -12,6 +12,7 @@ struct hv_slot {
 	struct hvdrv_state *state[HVDRV_MAX_QUEUES];	/* each queue's state page */
 	uint32_t num_queues;
 	uint64_t guest_va;
+	uint32_t generation;				/* of the code that is placed; ours, not what the state pages say */
 	bool foreign;					/* code is a privileged mapping of frames, not of grants */
 };
 

@@ -24,6 +24,7 @@ struct hv_domain {
 	uint32_t domid;
 	bool dying;			/* shut down or being destroyed */
 	bool hvm;			/* HVM or PVH: frames are guest frames */
+	bool paused;			/* by the toolstack: somebody's `xl pause`, or ours */
 };
 
 struct hv_copy {
@@ -55,6 +56,8 @@ struct hv_host_ops {
 
 	/* Domains. */
 	int (*domain)(struct hv_host *h, uint32_t domid, struct hv_domain *d);	/* -ESRCH: none */
+	int (*pause)(struct hv_host *h, uint32_t domid);	/* no vCPU runs when it returns; pauses are counted */
+	int (*unpause)(struct hv_host *h, uint32_t domid);
 
 	/* Guest memory. */
 	int (*copy)(struct hv_host *h, uint32_t domid, struct hv_copy *c, unsigned int n);

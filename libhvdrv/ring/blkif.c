@@ -169,6 +169,18 @@ void hv_blkring_init(struct hv_blkring *r, const struct hv_blkif_layout *l, void
 	r->req_cons = r->rsp_prod = r->rsp_pushed = load(mem, l->rsp_prod);
 }
 
+void hv_blkring_prepare(const struct hv_blkif_layout *l, void *mem, uint32_t begun)
+{
+	store(mem, l->req_prod, begun);
+	store(mem, l->req_event, begun + 1);
+	store(mem, l->rsp_event, 1);
+}
+
+void hv_blkring_renew(struct hv_blkring *r, const struct hv_blkif_layout *l, void *mem, uint32_t pages, uint32_t begun)
+{
+	*r = (struct hv_blkring){ .l = l, .mem = mem, .entries = hv_blkring_entries(l, pages), .req_cons = begun };
+}
+
 static uint8_t *entry_at(struct hv_blkring *r, uint32_t i)
 {
 	return r->mem + r->l->first + (i & (r->entries - 1)) * r->l->stride;

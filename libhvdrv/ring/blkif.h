@@ -49,6 +49,13 @@ uint32_t hv_blkring_entries(const struct hv_blkif_layout *l, uint32_t pages);
 /* A ring in use is taken up where its responses end: whoever served it has answered all that it took. */
 void hv_blkring_init(struct hv_blkring *r, const struct hv_blkif_layout *l, void *mem, uint32_t pages);
 
+/*
+ * After a switch: prepare under pause, on zeroed pages, then renew. The guest's driver counts each request that is begun
+ * as an entry that was taken, so that there is room for its answer.
+ */
+void hv_blkring_prepare(const struct hv_blkif_layout *l, void *mem, uint32_t begun);
+void hv_blkring_renew(struct hv_blkring *r, const struct hv_blkif_layout *l, void *mem, uint32_t pages, uint32_t begun);
+
 /* 1: the next entry is copied (stride bytes); 0: none; -1: the index is beyond the ring. */
 int hv_blkring_take(struct hv_blkring *r, uint8_t *entry);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "bench.h"
 #include "unit.h"
+#include "util/sock.h"
 
 #define NOBODY 63u
 #define LOCAL 100u		/* the worker's number of a port: the guest's and this */
@@ -168,6 +169,7 @@ int bench_add(struct bench *b, uint32_t id, const char *path, int flags, const s
 	snprintf(a.name, sizeof(a.name), "disk%u", id);
 	for (uint32_t q = 0; q < queues && q < HVDRV_MAX_QUEUES; q++) {
 		a.port[q] = port + q;
+		a.state_ref[q] = BENCH_STATE + q;
 		for (uint32_t i = 0; i < a.queue_pages && i < HVDRV_MAX_QUEUE_PAGES; i++)
 			a.page_ref[q][i] = ring + q * a.queue_pages + i;
 	}
@@ -223,4 +225,19 @@ bool bench_told(struct bench *b, uint32_t type, struct wire_msg *m)
 		if (m->type == type)
 			return true;
 	return false;
+}
+
+struct wire_msg bench_ask(struct bench *b, struct wire_msg m, int fd)
+{
+	struct wire_msg r = { 0 };
+
+	m.version = m.version ? m.version : WIRE_VERSION;
+	m.seq = 77;
+	ck_assert_int_eq(hv_sock_send(b->ctl[1], &m, sizeof(m), &fd, fd >= 0), 0);
+	wk_on_ctl(&b->wk->ctl);
+	bench_run(b);
+	while (recv(b->ctl[1], &r, sizeof(r), 0) == sizeof(r) && r.seq != 77)
+		;
+	ck_assert_uint_eq(r.version, m.type == WIRE_QUIT ? 0 : WIRE_VERSION);	/* told to end, it ends: no answer */
+	return r;
 }

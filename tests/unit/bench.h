@@ -6,6 +6,7 @@
 #include "worker/worker.h"
 
 #define BENCH_PAGES 12288u	/* of the guest; page n is granted as n, page 0 never */
+#define BENCH_STATE (BENCH_PAGES - 64)	/* each queue's state page: the same of all devices */
 #define BENCH_ENGINES 2		/* plain, io_uring */
 
 struct bench {
@@ -34,6 +35,9 @@ void bench_run(struct bench *b);			/* until nothing is in flight and no event wa
 
 /* The next message to hvdrvd of this type; false: none waits. */
 bool bench_told(struct bench *b, uint32_t type, struct wire_msg *m);
+
+/* Asks as hvdrvd does, runs the worker, gives back its answer. fd (or -1) goes along. */
+struct wire_msg bench_ask(struct bench *b, struct wire_msg m, int fd);
 
 extern const struct hv_blkif_limits bench_limits;	/* 1 MiB, everything offered */
 

@@ -28,8 +28,7 @@ static void serve(struct ramdisk *d, struct ramdisk_format f)
 		hv_nvmeq_init(&d->nvmeq, f.nvme, ctx->pages, ctx->state, d->nheld);
 		return;
 	}
-	hv_blkring_init(&d->ring, f.blkif, ctx->pages, 2);
-	d->ring.req_cons = d->nheld;
+	hv_blkring_renew(&d->ring, f.blkif, ctx->pages, 2, d->nheld);
 }
 
 struct ramdisk *ramdisk_new(const struct hv_image *img, struct ramdisk_format f, uint32_t depth, const char *property)
@@ -180,6 +179,8 @@ void ramdisk_replace(struct ramdisk *d, const struct hv_image *img, struct ramdi
 	d->nunseen = 0;
 	d->carried += d->nheld;
 	memset(s->ctx.pages, 0, 2 * HVDRV_PAGE);
+	if (f.blkif)
+		hv_blkring_prepare(f.blkif, s->ctx.pages, d->nheld);
 	hv_place(&s->slot, img, st->generation + 1);
 	st->adopt = st->generation;
 	st->hold = 0;

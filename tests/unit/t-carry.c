@@ -33,8 +33,7 @@ static void after_replacement(struct ramdisk *d)
 {
 	struct load *l = &d->load;
 
-	if (d->f.nvme)
-		ramdisk_take(d, 1);		/* nothing of the queue before is seen */
+	ramdisk_take(d, 1);			/* before the guest has adopted: nothing is there, of whatever queue */
 	if (rng_below(&l->rng, 2))
 		load_submit(l, 2);		/* another entry than complete may be the first */
 	if (rng_below(&l->rng, 2))

@@ -5,7 +5,8 @@
 #define MIN "class=block,backend=/a"
 
 static const char *const good[] = {
-	MIN, "backend=/a,class=block", MIN ",mode=virtual", MIN ",place=grant", MIN ",place=foreign", MIN ",ro", MIN ",shared", MIN ",ro,shared",
+	MIN, "backend=/a,class=block", MIN ",mode=virtual", MIN ",mode=paravirtual", MIN ",place=grant",
+	MIN ",place=foreign", MIN ",ro", MIN ",shared", MIN ",ro,shared",
 	MIN ",size=512M", MIN ",size=4096", MIN ",size=0x2000", MIN ",format=raw", MIN ",name=data", "class=block, backend=/a, ro", MIN ",",
 	"class=block,backend=/with space/and=sign",
 	("name=0123456789012345678901234567890," MIN),
@@ -20,7 +21,7 @@ START_TEST(accepted)
 
 	ck_assert_msg(!hv_params_parse(good[_i], &a, &e), "%s: %s", good[_i], e.text);
 	ck_assert_str_eq(a.class, "block");
-	ck_assert_str_eq(a.mode, "virtual");
+	ck_assert_str_eq(a.mode, strstr(good[_i], "paravirtual") ? "paravirtual" : "virtual");
 	ck_assert_int_eq(a.backend[0], '/');
 	hv_params_print(&a, text, sizeof(text));
 	ck_assert_int_eq(hv_params_parse(text, &b, &e), 0);
@@ -34,7 +35,7 @@ static const struct {
 } bad[] = {
 	{ "", "class= is missing" }, { "backend=/a", "class= is missing" }, { "class=block", "backend= is missing" },
 	{ "class=net,backend=/a", "class=net: must be block" }, { "class=,backend=/a", "must be block" },
-	{ MIN ",mode=paravirtual", "must be virtual" }, { MIN ",mode=", "must be virtual" }, { MIN ",place=copy", "must be grant, foreign" },
+	{ MIN ",mode=direct", "must be virtual, paravirtual" }, { MIN ",mode=", "must be virtual" }, { MIN ",place=copy", "must be grant, foreign" },
 	{ MIN ",format=qcow2", "must be raw" }, { "class=block,backend=a", "absolute path" }, { "class=block,backend=", "absolute path" },
 	{ "class=block,backend=aio:/a", "absolute path" }, { MIN ",size=0", "multiple of 4096" }, { MIN ",size=4097", "multiple of 4096" },
 	{ MIN ",size=512", "multiple of 4096" }, { MIN ",size=big", "multiple of 4096" }, { MIN ",size=-4096", "multiple of 4096" },

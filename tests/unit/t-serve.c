@@ -473,27 +473,10 @@ START_TEST(add_fails)
 	ck_assert_uint_eq(b->ports, 0);
 	ck_assert_int_eq(bench_add(b, 0, path, O_RDWR, &bench_limits, 2, 2, RING, PORT, &e), 0);
 	ck_assert_int_eq(bench_add(b, 0, path, O_RDWR, &bench_limits, 2, 2, RING, PORT, &e), -EEXIST);
-	ck_assert_uint_eq(b->maps, 2);
+	ck_assert_uint_eq(b->maps, 4);		/* of each queue its ring and its state page */
 	bench_free(b);
 }
 END_TEST
-
-/* ---- what hvdrvd asks ---- */
-
-static struct wire_msg ask(struct bench *b, struct wire_msg m, int fd)
-{
-	struct wire_msg r = { 0 };
-
-	m.version = m.version ? m.version : WIRE_VERSION;
-	m.seq = 77;
-	ck_assert_int_eq(hv_sock_send(b->ctl[1], &m, sizeof(m), &fd, fd >= 0), 0);
-	wk_on_ctl(&b->wk->ctl);
-	bench_run(b);
-	while (recv(b->ctl[1], &r, sizeof(r), 0) == sizeof(r) && r.seq != 77)
-		;
-	ck_assert_uint_eq(r.version, m.type == WIRE_QUIT ? 0 : WIRE_VERSION);	/* told to end, it ends: no answer */
-	return r;
-}
 
 START_TEST(control)
 {
@@ -504,44 +487,45 @@ START_TEST(control)
 
 	if (!world(&w, _i, NULL))
 		return;
-	r = ask(w.b, (struct wire_msg){ .type = WIRE_HELLO }, -1);
+	r = bench_ask(w.b, (struct wire_msg){ .type = WIRE_HELLO }, -1);
 	ck_assert_uint_eq(r.type, WIRE_HELLO);
 	ck_assert_uint_eq(r.hello.n, 1);
 	ck_assert_uint_eq(r.hello.dev[0], 0);
-	r = ask(w.b, (struct wire_msg){ .type = WIRE_HELLO, .version = 99 }, -1);
+	r = bench_ask(w.b, (struct wire_msg){ .type = WIRE_HELLO, .version = 99 }, -1);
 	ck_assert_uint_eq(r.type, WIRE_ERROR);
 	ck_assert_uint_eq(r.error.code, EPROTO);
-	r = ask(w.b, (struct wire_msg){ .type = 999 }, -1);
+	r = bench_ask(w.b, (struct wire_msg){ .type = 999 }, -1);
 	ck_assert_uint_eq(r.error.code, EINVAL);
-	r = ask(w.b, (struct wire_msg){ .type = WIRE_DEL, .dev = 9 }, -1);
+	r = bench_ask(w.b, (struct wire_msg){ .type = WIRE_DEL, .dev = 9 }, -1);
 	ck_assert_uint_eq(r.error.code, ENOENT);
 	ck_contains(r.error.text, "no device 9");
 
 	fd = open(w.path, O_RDWR | O_CLOEXEC);
-	add.add = (struct wire_add){ .name = "late", .lim = bench_limits, .num_queues = 1, .queue_pages = 1, .ring_pages = 1, .port = { 9 }, .page_ref = { { 20 } } };
-	r = ask(w.b, add, fd);
+	add.add = (struct wire_add){ .name = "late", .lim = bench_limits, .num_queues = 1, .queue_pages = 1, .ring_pages = 1, .port = { 9 }, .state_ref = { BENCH_STATE },
+				  .page_ref = { { 20 } } };
+	r = bench_ask(w.b, add, fd);
 	ck_assert_uint_eq(r.type, WIRE_OK);
 	ck_assert_str_eq(wk_dev_find(w.b->wk, 3)->name, "late");
-	r = ask(w.b, add, fd);
+	r = bench_ask(w.b, add, fd);
 	ck_assert_uint_eq(r.error.code, EEXIST);
 
-	r = ask(w.b, (struct wire_msg){ .type = WIRE_RESIZE, .resize.sectors = 4096 }, -1);
+	r = bench_ask(w.b, (struct wire_msg){ .type = WIRE_RESIZE, .resize.sectors = 4096 }, -1);
 	ck_assert_uint_eq(r.type, WIRE_OK);
 	ck_assert_int_eq(ftruncate(w.fd, 2 << 20), 0);
 	ck_assert_int_eq(data_op(&w, OP(read), 4088, &s, 1), 0);
 	ck_assert_int_eq(data_op(&w, OP(read), 4096, &s, 1), -1);
-	r = ask(w.b, (struct wire_msg){ .type = WIRE_STATS }, -1);
+	r = bench_ask(w.b, (struct wire_msg){ .type = WIRE_STATS }, -1);
 	ck_assert_uint_eq(r.type, WIRE_STATS);
 	ck_assert_uint_eq(r.stats.requests[HVDRV_OP_READ], 1);
 	ck_assert_uint_eq(r.stats.rejects[HV_REJ_RANGE], 1);
 	ck_assert_uint_eq(r.stats.queues, 1);
 	ck_assert_uint_eq(r.stats.inflight, 0);
 
-	r = ask(w.b, (struct wire_msg){ .type = WIRE_DEL, .dev = 3 }, -1);
+	r = bench_ask(w.b, (struct wire_msg){ .type = WIRE_DEL, .dev = 3 }, -1);
 	ck_assert_uint_eq(r.type, WIRE_OK);
 	ck_assert_ptr_null(wk_dev_find(w.b->wk, 3));
-	ck_assert_uint_eq(w.b->maps, 1);
-	ask(w.b, (struct wire_msg){ .type = WIRE_QUIT }, -1);
+	ck_assert_uint_eq(w.b->maps, 2);
+	bench_ask(w.b, (struct wire_msg){ .type = WIRE_QUIT }, -1);
 	ck_assert(w.b->wk->quit);
 	ck_assert_uint_eq(w.b->maps, 0);
 	bench_free(w.b);

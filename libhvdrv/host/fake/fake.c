@@ -126,8 +126,38 @@ static int dom_info(struct hv_host *h, uint32_t domid, struct hv_domain *out)
 		return rc;
 	if (!d || d->gone)
 		return -ESRCH;
-	*out = (struct hv_domain){ .domid = domid, .dying = d->dying };
+	*out = (struct hv_domain){ .domid = domid, .dying = d->dying, .paused = d->pauses > 0 };
 	return 0;
+}
+
+static int dom_pause(struct hv_host *h, uint32_t domid)
+{
+	struct fk_handle *k = fk_handle(h);
+	struct fk_dom *d = fk_dom(k->f, domid);
+	int rc = fk_fail(k, "pause", false);
+
+	if (rc)
+		return rc;
+	if (!d || d->gone)
+		return -ESRCH;
+	d->pauses++;
+	return 0;
+}
+
+static int dom_unpause(struct hv_host *h, uint32_t domid)
+{
+	struct fk_handle *k = fk_handle(h);
+	struct fk_dom *d = fk_dom(k->f, domid);
+
+	if (!d || !d->pauses)
+		abort();		/* somebody else's pause would be ended */
+	d->pauses--;
+	return 0;
+}
+
+int fake_pauses(struct fake *f, uint32_t domid)
+{
+	return fk_dom(f, domid)->pauses;
 }
 
 /* ---- handles ---- */
@@ -139,6 +169,8 @@ static const struct hv_host_ops *whole_ops(void)
 	ops = fk_store_ops;
 	ops.name = "fake";
 	ops.domain = dom_info;
+	ops.pause = dom_pause;
+	ops.unpause = dom_unpause;
 	ops.copy = fk_copy;
 	ops.map_grants = fk_map_grants;
 	ops.unmap_grants = fk_unmap_grants;

@@ -31,6 +31,7 @@ struct hv_host *fake_open_guest(struct fake *f, uint32_t domid);
 void fake_domain_add(struct fake *f, uint32_t domid, const char *name);	/* with the nodes that xl makes */
 void fake_domain_die(struct fake *f, uint32_t domid);	/* dying; its nodes stay. @releaseDomain */
 void fake_domain_end(struct fake *f, uint32_t domid);	/* gone with its nodes. @releaseDomain */
+int fake_pauses(struct fake *f, uint32_t domid);	/* how often it is paused now */
 
 /* ---- guest memory ---- */
 

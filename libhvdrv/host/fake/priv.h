@@ -31,6 +31,7 @@ struct fk_grant {
 struct fk_dom {
 	uint32_t domid;
 	bool used, dying, gone;
+	int pauses;			/* who has paused it: as Xen's controller_pause_count */
 	int mem;			/* memfd: the frames */
 	uint8_t *va;
 	struct fk_grant grant[FAKE_GRANTS];

@@ -43,8 +43,19 @@ static int xen_domain(struct hv_host *h, uint32_t domid, struct hv_domain *d)
 
 	if (xc_domain_getinfo(xen(h)->xc, domid, 1, &info) != 1 || info.domid != domid)
 		return -ESRCH;
-	*d = (struct hv_domain){ .domid = domid, .dying = info.dying || info.shutdown, .hvm = info.hvm };
+	*d = (struct hv_domain){ .domid = domid, .dying = info.dying || info.shutdown, .hvm = info.hvm,
+				   .paused = info.paused };
 	return 0;
+}
+
+static int xen_pause(struct hv_host *h, uint32_t domid)
+{
+	return xc_domain_pause(xen(h)->xc, domid) ? -errno : 0;
+}
+
+static int xen_unpause(struct hv_host *h, uint32_t domid)
+{
+	return xc_domain_unpause(xen(h)->xc, domid) ? -errno : 0;
 }
 
 static int xen_copy(struct hv_host *h, uint32_t domid, struct hv_copy *c, unsigned int n)
@@ -114,6 +125,8 @@ struct hv_host *hv_host_xen_open(struct hv_err *e)
 	x->ops.name = "xen";
 	x->ops.close = xen_close;
 	x->ops.domain = xen_domain;
+	x->ops.pause = xen_pause;
+	x->ops.unpause = xen_unpause;
 	x->ops.copy = xen_copy;
 	x->ops.map_grants = xen_map_grants;
 	x->ops.unmap_grants = xen_unmap_grants;

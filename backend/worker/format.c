@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The queue formats that a worker serves: the same requests in other clothes. Each is parsed in libhvdrv/ring. */
+#include "worker/worker.h"
+
+/* ---- blkif: a ring whose entries the answers overwrite ---- */
+
+static void blkif_take_up(struct wk_queue *q)
+{
+	hv_blkring_init(&q->ring, q->dev->layout, q->map, q->ring_pages);
+}
+
+static void blkif_renew(struct wk_queue *q, unsigned int begun)
+{
+	hv_blkring_renew(&q->ring, q->dev->layout, q->map, q->ring_pages, begun);
+}
+
+static int blkif_take(struct wk_queue *q, uint8_t *entry)
+{
+	return hv_blkring_take(&q->ring, entry);
+}
+
+static enum hv_reject blkif_parse(struct wk_queue *q, const uint8_t *entry, struct hv_blk_req *r, struct wk_fetch *f)
+{
+	const struct hv_blkif_layout *l = q->dev->layout;
+	enum hv_reject why = hv_blkif_parse(l, &q->dev->lim, entry, r, &f->ref);
+
+	f->len = !why && f->ref ? r->nseg * l->seg_stride : 0;
+	return why;
+}
+
+static enum hv_reject blkif_fetched(struct wk_queue *q, const uint8_t *bytes, struct hv_blk_req *r)
+{
+	return hv_blkif_segments(q->dev->layout, &q->dev->lim, bytes, r);
+}
+
+static bool blkif_arm(struct wk_queue *q)
+{
+	return hv_blkring_arm(&q->ring);
+}
+
+static void blkif_answer(struct wk_queue *q, const struct hv_blk_req *r, enum hvdrv_status st)
+{
+	hv_blkring_answer(&q->ring, r->id, r->opcode, st);
+}
+
+static bool blkif_push(struct wk_queue *q)
+{
+	return hv_blkring_push(&q->ring);
+}
+
+/* ---- nvme: a queue of commands, a queue of completions ---- */
+
+static void nvme_take_up(struct wk_queue *q)
+{
+	hv_nvmeq_take_up(&q->nvme, &hv_nvme_mediated, q->map, q->state);
+}
+
+static void nvme_renew(struct wk_queue *q, unsigned int begun)
+{
+	hv_nvmeq_init(&q->nvme, &hv_nvme_mediated, q->map, q->state, begun);
+}
+
+static int nvme_take(struct wk_queue *q, uint8_t *entry)
+{
+	return hv_nvmeq_take(&q->nvme, entry);
+}
+
+static enum hv_reject nvme_parse(struct wk_queue *q, const uint8_t *entry, struct hv_blk_req *r, struct wk_fetch *f)
+{
+	struct hv_blk_fetch need = { 0 };
+	enum hv_reject why = hv_nvme_parse(&hv_nvme_mediated, &q->dev->lim, entry, r, &need);
+
+	*f = (struct wk_fetch){ need.gref, need.len };
+	return why;
+}
+
+static enum hv_reject nvme_fetched(struct wk_queue *q, const uint8_t *bytes, struct hv_blk_req *r)
+{
+	return hv_nvme_fetched(&hv_nvme_mediated, &q->dev->lim, bytes, r);
+}
+
+static bool nvme_arm(struct wk_queue *q)
+{
+	return hv_nvmeq_arm(&q->nvme);
+}
+
+static void nvme_answer(struct wk_queue *q, const struct hv_blk_req *r, enum hvdrv_status st)
+{
+	hv_nvmeq_answer(&q->nvme, r->id, st);
+}
+
+static bool nvme_push(struct wk_queue *q)
+{
+	return hv_nvmeq_push(&q->nvme);
+}
+
+#define FORMAT(f) { #f, f##_take_up, f##_renew, f##_take, f##_parse, f##_fetched, f##_arm, f##_answer, f##_push }
+
+const struct wk_format *wk_format(uint32_t format)
+{
+	static const struct wk_format formats[WIRE_FORMATS] = { [WIRE_BLKIF] = FORMAT(blkif), [WIRE_NVME] = FORMAT(nvme) };
+
+	return format < WIRE_FORMATS ? &formats[format] : NULL;
+}
