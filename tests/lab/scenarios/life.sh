@@ -19,7 +19,7 @@ new_domid() { [ "$(domid life 2>/dev/null || echo "$1")" != "$1" ]; }
 
 truncate -s 16M /data/life.img
 for type in $(echo "$C_types" | tr , ' '); do
-    lab-guest start life $type vcpus="$LAB_SMP" cfg='hvdrv = [ "name=data,class=block,backend=/data/life.img" ]' cfg='on_crash = "restart"' ||
+    lab-guest start life $type vcpus="$(few_cpus $type)" cfg='hvdrv = [ "name=data,class=block,backend=/data/life.img" ]' cfg='on_crash = "restart"' ||
         { bad "$type: start"; continue; }
     until_ok 30 lab-guest exec life test -b /dev/hvda || { bad "$type: the disk of the configuration"; hvdrv list; cat $KEEP/hvdrvd.log | tail -n 5; }
     gsh life "dd if=/dev/urandom of=/dev/hvda bs=64k count=16 oflag=direct 2>/dev/null"

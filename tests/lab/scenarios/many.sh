@@ -3,7 +3,7 @@
 . /lab/lib.sh
 need_data
 need pv pv vcpus="$LAB_SMP"
-need pvh pvh vcpus="$LAB_SMP"
+need pvh pvh vcpus="$(few_cpus pvh)"
 for t in pv pvh; do
     attach $t a 16 >/dev/null || bad "$t attach a"
     attach $t b 16 >/dev/null || bad "$t attach b"
