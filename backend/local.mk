@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 sbin_PROGRAMS += hvdrvd
 hvdrvd_SOURCES = backend/control/main.c backend/control/daemon.h backend/control/scan.c backend/control/device.c \
-	backend/control/connect.c backend/control/retarget.c backend/control/link.c backend/control/conflict.c backend/control/generate.c \
+	backend/control/connect.c backend/control/retarget.c backend/control/watch.c backend/control/recover.c backend/control/link.c backend/control/conflict.c backend/control/generate.c \
 	backend/control/requests.c backend/target/target.c backend/target/target.h backend/target/header.c \
 	backend/target/holder.c backend/wire.h
 hvdrvd_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
@@ -20,7 +20,10 @@ libserve_la_CFLAGS += $(URING_CFLAGS)
 libserve_la_LIBADD = $(URING_LIBS)
 endif
 
-pkglibexec_PROGRAMS += hvdrv-worker
+pkglibexec_PROGRAMS += hvdrv-worker hvdrv-watch
+hvdrv_watch_SOURCES = backend/watch/main.c
+hvdrv_watch_LDADD = libplace.la libcore.la libhost_xen.la $(SODIUM_LIBS) $(JSON_LIBS)
+
 hvdrv_worker_SOURCES = backend/worker/main.c backend/worker/guest-xen.c backend/worker/depriv.c
 hvdrv_worker_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
 hvdrv_worker_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS)

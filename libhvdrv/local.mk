@@ -9,7 +9,7 @@ libcore_la_SOURCES = \
 	libhvdrv/util/err.c libhvdrv/util/err.h libhvdrv/util/file.c libhvdrv/util/file.h \
 	libhvdrv/util/str.c libhvdrv/util/str.h libhvdrv/util/table.c libhvdrv/util/table.h libhvdrv/util/exit.h \
 	libhvdrv/util/log.c libhvdrv/util/log.h libhvdrv/util/sock.c libhvdrv/util/sock.h libhvdrv/util/list.h \
-	libhvdrv/util/notify.c libhvdrv/util/notify.h \
+	libhvdrv/util/notify.c libhvdrv/util/notify.h libhvdrv/util/fault.h \
 	libhvdrv/core/params.c libhvdrv/core/params.h libhvdrv/core/keys.c libhvdrv/core/keys.h \
 	libhvdrv/core/record.c libhvdrv/core/record.h libhvdrv/host/host.c libhvdrv/host/host.h
 libcore_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
@@ -20,7 +20,7 @@ noinst_LTLIBRARIES += libplace.la
 libplace_la_SOURCES = \
 	libhvdrv/core/image.c libhvdrv/core/image.h libhvdrv/core/keyring.c libhvdrv/core/check.c libhvdrv/core/check.h \
 	libhvdrv/core/store.c libhvdrv/core/store.h libhvdrv/core/place.c libhvdrv/core/place.h \
-	libhvdrv/core/swap.c libhvdrv/core/swap.h libhvdrv/core/retarget.c libhvdrv/core/retarget.h \
+	libhvdrv/core/swap.c libhvdrv/core/swap.h libhvdrv/core/journal.c libhvdrv/core/journal.h libhvdrv/core/retarget.c libhvdrv/core/retarget.h \
 	libhvdrv/ring/desc.c libhvdrv/ring/desc.h libhvdrv/ring/blk.h libhvdrv/ring/blkif.c libhvdrv/ring/blkif.h \
 	libhvdrv/ring/nvme.c libhvdrv/ring/nvme.h libhvdrv/ring/inflight.h
 libplace_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(ZYDIS_CFLAGS)

@@ -208,6 +208,10 @@ static int take_up(struct dev *v, struct hv_err *e)
 	else
 		rc = hv_slot_map(h, v->id.domid, &v->offer, !strcmp(v->params.place, "foreign"), &v->slot, e);
 	if (!rc) {
+		v->slot.generation = hv_read_u64(h, 1, UINT32_MAX, "%s/driver/generation", v->at.back);
+		/* a former hvdrvd may have ended while it held the queues */
+		for (uint32_t i = 0; i < v->slot.num_queues; i++)
+			__atomic_store_n(&v->slot.state[i]->hold, 0, __ATOMIC_SEQ_CST);
 		snprintf(v->image_id, sizeof(v->image_id), "%s", id);
 		snprintf(v->image.device, sizeof(v->image.device), "%s", name);
 		snprintf(v->mode, sizeof(v->mode), "%s", mode);

@@ -6,6 +6,8 @@
  *   device.c    one device: from its nodes to a served queue, and back
  *   connect.c   the guest has offered a slot: read, place, publish
  *   retarget.c  a switch: another driver at the same place
+ *   watch.c     hvdrv-watch beside us, for when we die in a switch
+ *   recover.c   switches that a former hvdrvd died in
  *   link.c      a worker process and the messages to it
  *   conflict.c  may this target be served, beside what else uses it?
  *   generate.c  hvdrv-repo in a process of its own
@@ -121,6 +123,7 @@ struct daemon {
 	TAILQ_HEAD(, dom) doms;
 	struct requests *requests;
 	struct generator *generator;
+	struct watcher *watcher;
 	bool stopping;
 };
 
@@ -161,6 +164,15 @@ int dev_publish_driver(struct dev *v);		/* its keys, in one transaction */
  */
 int retarget_start(struct dev *v, const char *mode, const char *who, int64_t deadline_ns, struct hv_err *e);
 void retarget_abort(struct dev *v, const char *why);	/* the device, the guest or the worker is going */
+
+/* watch.c: waits for the one of a former hvdrvd, then starts ours. 0 or -errno with e. */
+int watch_start(struct daemon *d, struct hv_err *e);
+void watch_stop(struct daemon *d);
+void switch_dir(const struct daemon *d, char *path, size_t size);	/* where the journals are */
+
+/* recover.c: what a worker that a former hvdrvd left has to know; then the keys, and no journal any more. */
+void recover_tell_worker(struct daemon *d, uint32_t domid, int fd);
+void recover_finish(struct daemon *d);
 
 /* conflict.c: 0, or -EBUSY with who has it. */
 int check_conflicts(struct dev *v, struct hv_err *e);

@@ -110,11 +110,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Asks a worker that a former hvdrvd left to end. The connection, or -1 when none is there. */
-static int ask_old(const char *path)
+static int ask_old(struct daemon *d, uint32_t domid, const char *path)
 {
 	struct wire_msg m = { .version = WIRE_VERSION, .type = WIRE_QUIT, .seq = 1 };
 	int fd = hv_sock_connect(path, SOCK_SEQPACKET);
 
+	if (fd >= 0)
+		recover_tell_worker(d, domid, fd);	/* before it ends: on which queues */
 	if (fd >= 0 && hv_sock_send(fd, &m, sizeof(m), NULL, 0)) {
 		close(fd);
 		fd = -1;
@@ -178,7 +180,7 @@ static int open_all(struct link *l, struct spawn_fds *fds, struct hv_err *e)
 	int sv[2];
 
 	socket_path(l->d, l->dom->domid, path, sizeof(path));
-	if (wait_old(ask_old(path)))	/* two workers on one ring would each answer what the other has taken */
+	if (wait_old(ask_old(l->d, l->dom->domid, path)))	/* two workers on one ring would each answer what the other has taken */
 		return hv_err(e, EBUSY, "the worker that a former hvdrvd left does not end: see what its backend waits for");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv))
 		return hv_err(e, errno, "socketpair: %s", strerror(errno));
@@ -308,7 +310,7 @@ static int ask_all(struct daemon *d, struct old_worker **all)
 			break;
 		*all = more;
 		socket_path(d, domid, path, sizeof(path));
-		(*all)[n++] = (struct old_worker){ domid, ask_old(path) };
+		(*all)[n++] = (struct old_worker){ domid, ask_old(d, domid, path) };
 	}
 	if (dp)
 		closedir(dp);

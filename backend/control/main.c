@@ -155,7 +155,9 @@ static int run(struct daemon *d, struct hv_err *e)
 		return rc;
 	}
 	d->base = event_base_new();
-	rc = requests_start(d, e);
+	rc = watch_start(d, e);
+	if (!rc)
+		rc = requests_start(d, e);
 	if (!rc)
 		rc = scan_start(d, e);
 	if (!rc) {
@@ -171,6 +173,7 @@ static int run(struct daemon *d, struct hv_err *e)
 	}
 	requests_stop(d);
 	generate_stop(d);
+	watch_stop(d);
 	if (d->store_event)
 		event_free(d->store_event);
 	event_base_free(d->base);

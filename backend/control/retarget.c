@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/journal.h"
 #include "core/retarget.h"
 #include "core/swap.h"
 #include "daemon.h"
+#include "util/fault.h"
 
 #define LOOK_US 500		/* how often `inside` and `adopted` are looked at, while waited for */
 #define GENERATOR_US 100000
@@ -18,6 +20,7 @@ struct retarget {
 	struct dev *v;
 	struct hv_retarget m;
 	struct hv_swap swap;
+	struct hv_journal *journal;
 	struct hv_image img;
 	char image_id[65];
 	char from[16], to[16], who[48];
@@ -123,13 +126,45 @@ static int check_domain(struct retarget *t, struct hv_err *e)
 	return 0;
 }
 
+static enum wire_format format_of(const struct hv_image_header *h)
+{
+	return !strcmp(h->device, "nvme") ? WIRE_NVME : WIRE_BLKIF;
+}
+
+/* All that whoever finds it after our death needs; the begun requests are added in do_resume(). */
+static int write_journal(struct retarget *t, struct hv_err *e)
+{
+	const struct dev *v = t->v;
+	struct hv_journal *j;
+	char dir[256];
+
+	switch_dir(v->dom->d, dir, sizeof(dir));
+	j = t->journal = hv_journal_new(dir, v->id.domid, v->id.id, e);
+	if (!j)
+		return -e->code;
+	j->foreign = v->slot.foreign;
+	j->format = format_of(&t->img.h);
+	j->seq = t->seq;
+	snprintf(j->mode, sizeof(j->mode), "%s", t->to);
+	snprintf(j->driver, sizeof(j->driver), "%s", t->img.h.device);
+	memcpy(j->image_id, t->image_id, sizeof(j->image_id));
+	j->ring_pages = t->img.h.queue_fixed_pages;
+	j->generation = v->slot.generation + 1;
+	j->offer = v->offer;
+	return 0;
+}
+
 static int prepare(struct retarget *t, struct hv_err *e)
 {
 	int rc = check_domain(t, e);
 
 	if (!rc)
 		rc = dev_find_image(t->v, t->to, &t->img, t->image_id, e);
-	return rc ? rc : hv_swap_open(host(t), t->v->id.domid, &t->v->offer, &t->v->slot, &t->swap, e);
+	if (!rc)
+		rc = write_journal(t, e);
+	if (rc)
+		return rc;
+	return hv_swap_open(host(t), t->v->id.domid, &t->v->offer, &t->v->slot, &t->journal->saved, &t->swap, e);
 }
 
 static void do_prepare(struct retarget *t)
@@ -166,7 +201,9 @@ static void do_hold(struct retarget *t)
 	struct hv_err e = { 0 };
 	int rc;
 
+	hv_fault("prepared");
 	hv_swap_hold(&t->swap, true);
+	hv_fault("holding");
 	rc = link_send(t->v->dom->worker, &m, -1, on_held, t);
 	if (rc) {
 		hv_err(&e, -rc, "the worker does not answer: %s", strerror(-rc));
@@ -179,9 +216,15 @@ static void do_hold(struct retarget *t)
 static void do_pause(struct retarget *t)
 {
 	struct hv_err e = { 0 };
-	int rc = host(t)->ops->pause(host(t), t->v->id.domid);
+	int rc;
 
+	hv_fault("held");
+	hv_journal_set(t->journal, HV_JOURNAL_PAUSING);
+	hv_fault("pausing");
+	rc = host(t)->ops->pause(host(t), t->v->id.domid);
+	hv_fault("paused");
 	if (rc) {
+		hv_journal_set(t->journal, HV_JOURNAL_NONE);
 		hv_err(&e, -rc, "the guest cannot be paused: %s", strerror(-rc));
 		advance(t, HV_RT_EV_FAILED, &e);
 	} else {
@@ -199,11 +242,6 @@ static void unpause(struct retarget *t)
 	t->m.freeze_ns += hv_now_ns() - t->m.paused_ns;
 }
 
-static enum wire_format format_of(const struct hv_image_header *h)
-{
-	return !strcmp(h->device, "nvme") ? WIRE_NVME : WIRE_BLKIF;
-}
-
 static void ring_blkif(uint8_t *pages, unsigned int begun)
 {
 	hv_blkring_prepare(&hv_blkif_xen, pages, begun);
@@ -216,6 +254,7 @@ static void ring_empty(uint8_t *pages, unsigned int begun)
 static void do_swap(struct retarget *t)
 {
 	hv_swap_replace(&t->swap, &t->img, t->table, format_of(&t->img.h) == WIRE_BLKIF ? ring_blkif : ring_empty);
+	hv_fault("swapped");
 	advance(t, HV_RT_EV_OK, NULL);
 }
 
@@ -239,27 +278,58 @@ static void do_resume(struct retarget *t)
 {
 	struct dev *v = t->v;
 
+	for (uint32_t i = 0; i < v->slot.num_queues; i++)
+		memcpy(t->journal->begun[i], t->swap.queue[i].begun, sizeof(t->journal->begun[i]));
+	hv_journal_set(t->journal, HV_JOURNAL_RESUMING);
+	hv_fault("resuming");
 	unpause(t);
+	hv_fault("unpaused");
+	hv_journal_set(t->journal, HV_JOURNAL_RESUMED);
+	hv_fault("resumed");
 	v->image = t->img.h;
 	memcpy(v->image_id, t->image_id, sizeof(v->image_id));
 	snprintf(v->mode, sizeof(v->mode), "%s", t->to);
 	tell_worker(t, true);
+	hv_fault("told");
 	dev_publish_driver(v);
+	hv_fault("published");
 	look_after(t, LOOK_US);
 }
 
 static void do_release(struct retarget *t)
 {
 	hv_swap_hold(&t->swap, false);
+	hv_fault("released");
 	tell_worker(t, false);
 	advance(t, HV_RT_EV_OK, NULL);
 }
 
+/* Still paused: as it was, and on. */
+static void do_restore(struct retarget *t)
+{
+	hv_swap_restore(&t->swap);
+	hv_fault("restored");
+	unpause(t);
+	hv_journal_set(t->journal, HV_JOURNAL_NONE);
+	advance(t, HV_RT_EV_OK, NULL);
+}
+
+static void do_unpause_hold(struct retarget *t)
+{
+	unpause(t);
+	hv_journal_set(t->journal, HV_JOURNAL_NONE);
+	look_after(t, LOOK_US);
+}
+
 static void retarget_free(struct retarget *t)
 {
+	char dir[256];
+
+	switch_dir(t->v->dom->d, dir, sizeof(dir));
 	event_free(t->look);
 	hv_image_free(&t->img);
 	hv_swap_close(host(t), &t->swap);
+	hv_journal_end(dir, t->journal);
 	free(t);
 }
 
@@ -287,10 +357,10 @@ static void perform(struct retarget *t, enum hv_rt_action a)
 	case HV_RT_DO_PREPARE: do_prepare(t); break;
 	case HV_RT_DO_HOLD: do_hold(t); break;
 	case HV_RT_DO_PAUSE: do_pause(t); break;
-	case HV_RT_DO_UNPAUSE_HOLD: unpause(t); look_after(t, LOOK_US); break;
+	case HV_RT_DO_UNPAUSE_HOLD: do_unpause_hold(t); break;
 	case HV_RT_DO_SWAP: do_swap(t); break;
 	case HV_RT_DO_RESUME: do_resume(t); break;
-	case HV_RT_DO_RESTORE: hv_swap_restore(&t->swap); unpause(t); advance(t, HV_RT_EV_OK, NULL); break;
+	case HV_RT_DO_RESTORE: do_restore(t); break;
 	case HV_RT_DO_RELEASE: do_release(t); break;
 	case HV_RT_END: end(t); break;
 	case HV_RT_NONE: break;

@@ -304,6 +304,7 @@ int scan_start(struct daemon *d, struct hv_err *e)
 	d->store_event = event_new(d->base, d->host->ops->watch_fd(d->host), EV_READ | EV_PERSIST, on_store, d);
 	event_add(d->store_event, NULL);
 	link_sweep(d);
+	recover_finish(d);
 	scan_all(d);
 	return 0;
 }

@@ -1,19 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include "core/swap.h"
-
-struct saved_queue {
-	struct hvdrv_state state;
-	uint8_t rec_state[HVDRV_MAX_DEPTH], rec_status[HVDRV_MAX_DEPTH];
-	uint8_t pages[HV_SWAP_RING_PAGES * HVDRV_PAGE];
-};
-
-struct hv_swap_saved {
-	uint8_t code[HVDRV_SLOT_SIZE];
-	struct saved_queue queue[HVDRV_MAX_QUEUES];
-};
 
 static int map_queue(struct hv_host *h, uint32_t domid, const struct hv_queue_refs *refs, uint32_t i, struct hv_swap *s,
 		     struct hv_err *e)
@@ -26,8 +14,8 @@ static int map_queue(struct hv_host *h, uint32_t domid, const struct hv_queue_re
 	return q->pages ? 0 : hv_err(e, EFAULT, "the records of queue %u cannot be mapped: %s", i, strerror(errno));
 }
 
-int hv_swap_open(struct hv_host *h, uint32_t domid, const struct hv_offer *o, struct hv_slot *slot, struct hv_swap *s,
-		 struct hv_err *e)
+int hv_swap_open(struct hv_host *h, uint32_t domid, const struct hv_offer *o, struct hv_slot *slot, struct hv_swap_saved *saved,
+		 struct hv_swap *s, struct hv_err *e)
 {
 	int rc = 0;
 
@@ -37,9 +25,7 @@ int hv_swap_open(struct hv_host *h, uint32_t domid, const struct hv_offer *o, st
 	s->record_pages = o->record_pages;
 	if (o->queue_pages < HV_SWAP_RING_PAGES)
 		return hv_err(e, EPROTO, "its queues have less than %u pages", HV_SWAP_RING_PAGES);
-	s->saved = malloc(sizeof(*s->saved));
-	if (!s->saved)
-		return hv_err(e, ENOMEM, "no memory");
+	s->saved = saved;
 	for (uint32_t i = 0; !rc && i < slot->num_queues; i++)
 		rc = map_queue(h, domid, &o->queue[i], i, s, e);
 	return rc;
@@ -53,7 +39,6 @@ void hv_swap_close(struct hv_host *h, struct hv_swap *s)
 		if (s->queue[i].pages)
 			h->ops->unmap_grants(h, s->queue[i].pages, HV_SWAP_RING_PAGES);
 	}
-	free(s->saved);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -86,9 +71,10 @@ bool hv_swap_adopted(const struct hv_swap *s)
 
 static void save(struct hv_swap *s)
 {
+	s->saved->generation = s->slot->generation;
 	memcpy(s->saved->code, s->slot->code, HVDRV_SLOT_SIZE);
 	for (uint32_t i = 0; i < s->slot->num_queues; i++) {
-		struct saved_queue *to = &s->saved->queue[i];
+		struct hv_saved_queue *to = &s->saved->queue[i];
 
 		memcpy(&to->state, s->slot->state[i], sizeof(to->state));
 		memcpy(to->pages, s->queue[i].pages, sizeof(to->pages));
@@ -97,14 +83,16 @@ static void save(struct hv_swap *s)
 			to->rec_status[tag] = s->queue[i].records[tag].status;
 		}
 	}
+	/* whole, before the first byte of the guest's memory is changed: whoever finds it after our death may put it back */
+	__atomic_store_n(&s->saved->valid, 1, __ATOMIC_SEQ_CST);
 }
 
 void hv_swap_restore(struct hv_swap *s)
 {
 	memcpy(s->slot->code, s->saved->code, HVDRV_SLOT_SIZE);
-	s->slot->generation++;
+	s->slot->generation = s->saved->generation + 2;	/* + 1 was the one that is taken back */
 	for (uint32_t i = 0; i < s->slot->num_queues; i++) {
-		const struct saved_queue *from = &s->saved->queue[i];
+		const struct hv_saved_queue *from = &s->saved->queue[i];
 		struct hvdrv_state *st = s->slot->state[i];
 
 		memcpy(st, &from->state, sizeof(*st));

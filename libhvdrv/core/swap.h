@@ -21,6 +21,20 @@ struct hv_swap_queue {
 	unsigned int ops[HVDRV_OPS];	/* out: of those carried */
 };
 
+/* What a switch overwrites. No pointers: it may lie in a file that outlives the process (core/journal.h). */
+struct hv_saved_queue {
+	struct hvdrv_state state;
+	uint8_t rec_state[HVDRV_MAX_DEPTH], rec_status[HVDRV_MAX_DEPTH];
+	uint8_t pages[HV_SWAP_RING_PAGES * HVDRV_PAGE];
+};
+
+struct hv_swap_saved {
+	uint32_t valid;			/* 1: whole, and the guest's memory may have been changed since */
+	uint32_t generation;		/* of the code saved */
+	uint8_t code[HVDRV_SLOT_SIZE];
+	struct hv_saved_queue queue[HVDRV_MAX_QUEUES];
+};
+
 struct hv_swap {
 	struct hv_slot *slot;
 	uint32_t depth, record_pages;
@@ -28,9 +42,9 @@ struct hv_swap {
 	struct hv_swap_saved *saved;
 };
 
-/* Maps records and ring pages, and makes room for the old state. 0 or -errno with e; hv_swap_close() in any case. */
-int hv_swap_open(struct hv_host *h, uint32_t domid, const struct hv_offer *o, struct hv_slot *slot, struct hv_swap *s,
-		 struct hv_err *e);
+/* Maps records and ring pages. saved: room for the old state, the caller's. 0 or -errno with e; hv_swap_close() in any case. */
+int hv_swap_open(struct hv_host *h, uint32_t domid, const struct hv_offer *o, struct hv_slot *slot, struct hv_swap_saved *saved,
+		 struct hv_swap *s, struct hv_err *e);
 void hv_swap_close(struct hv_host *h, struct hv_swap *s);
 
 /* hold=1 or 0 on each queue. */

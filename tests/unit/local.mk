@@ -27,7 +27,7 @@ libgen_la_CFLAGS = $(UNIT_GEN_CFLAGS)
 
 UNIT_TESTS = tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-params \
 	tests/unit/t-check tests/unit/t-image tests/unit/t-store tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
-	tests/unit/t-place tests/unit/t-retarget tests/unit/t-swap tests/unit/t-blkif tests/unit/t-nvme tests/unit/t-desc \
+	tests/unit/t-place tests/unit/t-retarget tests/unit/t-swap tests/unit/t-journal tests/unit/t-blkif tests/unit/t-nvme tests/unit/t-desc \
 	tests/unit/t-target tests/unit/t-io tests/unit/t-serve tests/unit/t-hold tests/unit/t-driver tests/unit/t-nvme-driver tests/unit/t-carry \
 	tests/unit/t-repo tests/unit/t-control tests/unit/t-stamp
 check_PROGRAMS += $(UNIT_TESTS)
@@ -61,6 +61,8 @@ tests_unit_t_place_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_place_LDADD = libhost_fake.la $(UNIT_LIBS)
 tests_unit_t_retarget_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_retarget_LDADD = $(UNIT_LIBS)
+tests_unit_t_journal_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_journal_LDADD = libhost_fake.la $(UNIT_LIBS)
 tests_unit_t_swap_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_swap_LDADD = libhost_fake.la $(UNIT_LIBS)
 tests_unit_t_blkif_CFLAGS = $(UNIT_CFLAGS)
@@ -95,7 +97,7 @@ tests_unit_t_repo_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 tests_unit_t_repo_CFLAGS = $(UNIT_GEN_CFLAGS)
 tests_unit_t_repo_LDADD = $(UNIT_GEN_LIBS)
 tests_unit_t_control_SOURCES = tests/unit/t-control.c backend/control/scan.c backend/control/device.c \
-	backend/control/connect.c backend/control/retarget.c backend/control/conflict.c backend/control/generate.c backend/target/target.c \
+	backend/control/connect.c backend/control/retarget.c backend/control/recover.c backend/control/watch.c backend/control/conflict.c backend/control/generate.c backend/target/target.c \
 	backend/target/header.c backend/target/holder.c
 tests_unit_t_control_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
 tests_unit_t_control_CFLAGS = $(UNIT_CFLAGS) $(EVENT_CFLAGS)

@@ -18,6 +18,7 @@ struct world {
 	struct hv_offer o;
 	struct hv_slot slot;
 	struct hv_swap s;
+	struct hv_swap_saved saved;
 	struct hv_image img;
 	struct rng rng;
 };
@@ -73,7 +74,7 @@ static void world(struct world *w)
 	img_make(&w->img, body, sizeof(body), true);
 	ck_assert_int_eq(hv_slot_map(w->h, 5, &w->o, false, &w->slot, &e), 0);
 	w->slot.generation = 41;
-	ck_assert_msg(!hv_swap_open(w->h, 5, &w->o, &w->slot, &w->s, &e), "%s", e.text);
+	ck_assert_msg(!hv_swap_open(w->h, 5, &w->o, &w->slot, &w->saved, &w->s, &e), "%s", e.text);
 }
 
 static void done(struct world *w)
@@ -216,7 +217,7 @@ START_TEST(cannot_map)
 	world(&w);
 	hv_swap_close(w.h, &w.s);
 	fake_fail(w.f, "map_grants", _i + 1, ENOMEM);
-	ck_assert_int_eq(hv_swap_open(w.h, 5, &w.o, &w.slot, &w.s, &e), -EFAULT);
+	ck_assert_int_eq(hv_swap_open(w.h, 5, &w.o, &w.slot, &w.saved, &w.s, &e), -EFAULT);
 	ck_contains(e.text, "records of queue");
 	fake_fail(w.f, "map_grants", 0, 0);
 	done(&w);

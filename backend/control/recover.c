@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Switches that a former hvdrvd died in. hvdrv-watch has let the guests run again; what is left: a worker that is held is
+ * told to go on, on the queues that its guest uses now, and the keys say what is placed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "core/journal.h"
+#include "daemon.h"
+#include "util/sock.h"
+
+struct asked {
+	uint32_t domid;
+	int fd;
+};
+
+static bool tell(void *arg, struct hv_journal *j, const char *why)
+{
+	struct wire_msg m = { .version = WIRE_VERSION, .type = WIRE_GO, .seq = 1 };
+	const struct asked *a = arg;
+
+	if (!j || j->domid != a->domid || j->state != HV_JOURNAL_RESUMED)
+		return false;
+	m.dev = j->id;
+	m.go.renewed = 1;
+	m.go.format = j->format;
+	memcpy(m.go.begun, j->begun, sizeof(m.go.begun));
+	hv_sock_send(a->fd, &m, sizeof(m), NULL, 0);
+	return false;
+}
+
+void recover_tell_worker(struct daemon *d, uint32_t domid, int fd)
+{
+	struct asked a = { domid, fd };
+	char dir[256];
+
+	switch_dir(d, dir, sizeof(dir));
+	hv_journal_each(dir, tell, &a);
+}
+
+static int publish(struct hv_host *h, hv_txn t, void *arg)
+{
+	const struct hv_journal *j = arg;
+	const struct hv_dev_id id = { .domid = j->domid, .id = j->id };
+	char generation[16], pages[16];
+	struct hv_dev_paths at;
+	int rc;
+
+	hv_dev_paths(&id, &at);
+	snprintf(generation, sizeof(generation), "%u", j->generation);
+	snprintf(pages, sizeof(pages), "%u", j->ring_pages);
+	rc = hv_writef(h, t, j->mode, "%s/mode", at.back);
+	if (!rc)
+		rc = hv_writef(h, t, j->driver, "%s/driver/name", at.back);
+	if (!rc)
+		rc = hv_writef(h, t, j->image_id, "%s/driver/hash", at.back);
+	if (!rc)
+		rc = hv_writef(h, t, generation, "%s/driver/generation", at.back);
+	return rc ? rc : hv_writef(h, t, pages, "%s/driver/ring-pages", at.back);
+}
+
+static bool finish(void *arg, struct hv_journal *j, const char *why)
+{
+	struct hv_host *h = arg;
+	struct hv_about a = { .domid = j ? j->domid : 0 };
+	struct hv_dev_id id = { 0 };
+	struct hv_dev_paths at;
+	bool forward = j && j->state == HV_JOURNAL_RESUMED;
+
+	if (!j) {
+		hv_log(HV_ERROR, NULL, "a journal of a switch cannot be used: %s", why);
+		return false;
+	}
+	id = (struct hv_dev_id){ .domid = j->domid, .id = j->id };
+	if (hv_domain_uuid(h, j->domid, id.uuid))
+		return true;		/* the guest has gone meanwhile */
+	hv_dev_paths(&id, &at);
+	if (forward && hv_transact(h, publish, j))
+		hv_log(HV_ERROR, &a, "the driver's keys cannot be written to xenstore");
+	hv_writef(h, 0, "done", "%s/retarget/state", at.admin);
+	hv_writef(h, 0, forward ? "" : "hvdrvd ended in the switch", "%s/retarget/reason", at.admin);
+	hv_writef(h, 0, forward ? "committed" : "undone", "%s/retarget/result", at.admin);
+	hv_log(HV_WARN, &a, "switch %llu, in which the former hvdrvd ended: %s", (unsigned long long)j->seq,
+	       forward ? "committed" : "undone");
+	return true;
+}
+
+void recover_finish(struct daemon *d)
+{
+	char dir[256];
+
+	switch_dir(d, dir, sizeof(dir));
+	hv_journal_each(dir, finish, d->host);
+}
