@@ -167,6 +167,23 @@ static void show_counters(struct json_object *row)
 	show_rejects(row);
 }
 
+static void show_switch(struct json_object *row)
+{
+	struct json_object *sw = json_object_object_get(row, "switch");
+	char safe[300];
+	const char *why;
+
+	if (!sw)
+		return;
+	why = text(sw, "reason");
+	printf("  last switch  %llu, %s to %s for %s: %s%s%s\n", (unsigned long long)number(sw, "seq"), text(sw, "from"), text(sw, "to"),
+	       text(sw, "who"), text(sw, "result"), why && *why ? ": " : "",
+	       hv_str_escape(why ? why : "", safe, sizeof(safe)));
+	printf("               freeze %.3f ms, stall %.3f ms, carried %llu ready, %llu begun, %llu done\n",
+	       number(sw, "freeze_ns") / 1e6, number(sw, "stall_ns") / 1e6, (unsigned long long)number(sw, "carried_ready"),
+	       (unsigned long long)number(sw, "carried_begun"), (unsigned long long)number(sw, "carried_done"));
+}
+
 static void show_one(struct json_object *row)
 {
 	char size[32], head[200], safe[100];
@@ -186,6 +203,7 @@ static void show_one(struct json_object *row)
 	line("cache", text(row, "cache"));
 	line("in guest", text(row, "_disk"));
 	line("driver", text(row, "image"));
+	show_switch(row);
 	if (number(row, "queues")) {
 		printf("  %-10s %llu\n", "queues", (unsigned long long)number(row, "queues"));
 		show_counters(row);
@@ -258,6 +276,8 @@ static int cmd_retarget(struct opts *o)
 	struct hvdrv_switch sw;
 	int rc;
 
+	if (strcmp(o->argv[2], "virtual") && strcmp(o->argv[2], "paravirtual"))
+		return usage_error("retarget: the mode is virtual or paravirtual");
 	rc = hvdrv_retarget(o->h, o->argv[0], o->argv[1], o->argv[2], o->deadline_ns, o->timeout, &sw);
 	if (rc)
 		return fail(o, rc, o->argv[0], o->argv[1]);

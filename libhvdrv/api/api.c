@@ -352,6 +352,31 @@ static void add_key(struct lister *l, struct json_object *row, const char *key, 
 	free(v);
 }
 
+/* The last switch, if there was one: retarget/ as it is in xenstore. */
+static void add_switch(struct lister *l, struct json_object *row, const char *admin)
+{
+	static const char *const texts[] = { "state", "from", "to", "who", "result", "reason" };
+	static const char *const numbers[] = { "freeze-ns", "stall-ns", "carried-ready", "carried-begun", "carried-done" };
+	uint64_t seq = hv_read_u64(l->h->host, 0, UINT64_MAX, "%s/retarget/seq", admin);
+	struct json_object *o = seq ? json_object_new_object() : NULL;
+	char node[48], key[32];
+
+	json_object_object_add(row, "switch", o);
+	if (!o)
+		return;
+	json_object_object_add(o, "seq", json_object_new_uint64(seq));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		snprintf(node, sizeof(node), "retarget/%s", texts[i]);
+		add_key(l, o, texts[i], admin, node);
+	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		snprintf(key, sizeof(key), "%s", numbers[i]);
+		*strchr(key, '-') = '_';
+		json_object_object_add(o, key, json_object_new_uint64(
+			hv_read_u64(l->h->host, 0, UINT64_MAX, "%s/retarget/%s", admin, numbers[i])));
+	}
+}
+
 static void list_device(void *arg, uint32_t id)
 {
 	struct lister *l = arg;
@@ -384,6 +409,7 @@ static void list_device(void *arg, uint32_t id)
 	add_key(l, row, "disk", at.front, "disk");
 	add_key(l, row, "state", at.admin, "status");
 	add_key(l, row, "error", at.admin, "error");
+	add_switch(l, row, at.admin);
 	json_object_array_add(l->rows, row);
 }
 

@@ -59,6 +59,21 @@ def send(conn, kind, req, txn, text):
     conn.sendall(struct.pack("<4I", kind, req, txn, len(data)) + data)
 
 
+def switch(store, at, back, good):
+    """A switch as hvdrvd records it; one that is undone is not tried again."""
+    seq = 1 + int(store.nodes.get(at + "/retarget/seq", "0"))
+    record = {"from": store.nodes[back + "/mode"], "to": store.nodes[at + "/want"], "who": "admin", "freeze-ns": 848000,
+              "stall-ns": 5250000, "carried-ready": 4, "carried-begun": 28, "carried-done": 1,
+              "reason": "" if good else "the guest is paused: `xl unpause` it first", "seq": seq,
+              "state": "done", "result": "committed" if good else "undone"}
+    if good:
+        store.write(back + "/mode", record["to"])
+    else:
+        store.nodes[at + "/want"] = record["from"]
+    for key, value in record.items():
+        store.write(at + "/retarget/" + key, str(value))
+
+
 def react(store):
     """What hvdrvd and the guest would do."""
     for path in [p for p in store.nodes if p.startswith(ADMIN + "/") and p.endswith("/name")]:
@@ -74,6 +89,8 @@ def react(store):
         elif request == "resize":
             store.write(back + "/limits/sectors", "16384")
             store.write(at + "/resize", "done")
+        elif store.nodes.get(back + "/mode") and store.nodes.get(at + "/want") not in (None, store.nodes[back + "/mode"]):
+            switch(store, at, back, not name.startswith("logs"))
         elif store.nodes.get(at + "/status") == "new" and name.startswith("bad"):
             store.write(at + "/error", "the backend is in use: it is mounted")
             store.write(at + "/error-code", "16")
