@@ -291,8 +291,6 @@ static void do_resume(struct retarget *t)
 	snprintf(v->mode, sizeof(v->mode), "%s", t->to);
 	tell_worker(t, true);
 	hv_fault("told");
-	dev_publish_driver(v);
-	hv_fault("published");
 	look_after(t, LOOK_US);
 }
 
@@ -342,6 +340,11 @@ static void end(struct retarget *t)
 
 	snprintf(to, sizeof(to), "%s", t->from);
 	snprintf(who, sizeof(who), "revert-of:%llu", (unsigned long long)t->seq);
+	hv_fault("ending");
+	/* not before: xenstore is slow, and the guest's requests wait until it is seen that it has adopted */
+	if (t->m.result != HV_RT_UNDONE)
+		dev_publish_driver(v);
+	hv_fault("published");
 	record_end(t);
 	v->retarget = NULL;
 	retarget_free(t);
@@ -438,6 +441,10 @@ void retarget_abort(struct dev *v, const char *why)
 		hv_swap_hold(&t->swap, false);
 	hv_err(&t->m.why, ECANCELED, "%s", why);
 	t->m.result = HV_RT_UNDONE;
+	if (t->m.state == HV_RT_ADOPT) {	/* the guest runs the new driver already: whoever comes next must know */
+		t->m.result = hv_swap_adopted(&t->swap) ? HV_RT_COMMITTED : HV_RT_UNCONFIRMED;
+		dev_publish_driver(v);
+	}
 	record_end(t);
 	v->retarget = NULL;
 	retarget_free(t);

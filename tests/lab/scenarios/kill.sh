@@ -19,7 +19,7 @@ mode() { xenstore-read "/local/domain/0/backend/hvdrv/$(domid pv)/0/mode"; }
 need pv pv vcpus="$LAB_SMP"
 attach pv k 48 >/dev/null || bad "attach"
 rounds=0 deaths=0
-points="prepared holding held pausing paused swapped restored resuming unpaused resumed told published released"
+points="prepared holding held pausing paused swapped restored resuming unpaused resumed told ending published released"
 LAB_EXEC_LIMIT=1800 g pv stamp run /dev/hvda --seed "$SEED" --seconds 1500 --size 25165824 --max-kib 64 >/run/lab/kill.out 2>/run/lab/kill.err &
 load=$!
 sleep 3
