@@ -38,6 +38,8 @@ struct hv_journal *hv_journal_new(const char *dir, uint32_t domid, uint32_t id, 
 		close(fd);
 	if (!j)
 		return NULL;
+	/* every page is touched now: a fault in the pause would be a part of it */
+	memset(j, 0, sizeof(*j));
 	j->size = sizeof(*j);
 	j->domid = domid;
 	j->id = id;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What the lab's guests run: test programs, and a test module where the guest's kernel headers are.
 noinst_PROGRAMS += tests/lab/guestprogs/hostile
-tests_lab_guestprogs_hostile_SOURCES = tests/lab/hostile/hostile.c
+tests_lab_guestprogs_hostile_SOURCES = tests/lab/hostile/hostile.c tests/lab/hostile/nvme.c tests/lab/hostile/hostile.h
 tests_lab_guestprogs_hostile_CFLAGS = $(AM_CFLAGS) $(XEN_CFLAGS)
 tests_lab_guestprogs_hostile_LDADD = $(XEN_LIBS)
 noinst_PROGRAMS += tests/lab/guestprogs/stamp

@@ -5,43 +5,18 @@
  *
  *   hostile SEED serve WRITES   a good read first (so that attach returns), then every refused request, then WRITES
  *                               random stores into ring, records, state and queue pages, then an impossible index
+ *   hostile SEED serve-nvme WRITES   the same as the driver of mode paravirtual would speak
  *   hostile SEED offer N        N-th way of a bad descriptor
  *
  * Between its steps it waits for xenstore's data/hostile/go to hold the step's number.
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <hvdrv/abi.h>
-#include <xenevtchn.h>
-#include <xengnttab.h>
-#include <xenstore.h>
-
-#define FRONT "device/hvdrv/0"
-#define DEPTH 64u
-#define RECORD_PAGES HVDRV_RECORD_PAGES(DEPTH)
-#define QUEUE_PAGES 66u
-#define MEM_PAGES (1 + RECORD_PAGES + QUEUE_PAGES)
-#define ENTRIES 64u
-#define STRIDE 112u
-
-struct guest {
-	struct xs_handle *xs;
-	xengntshr_handle *shr;
-	xenevtchn_handle *xce;
-	evtchn_port_t port;
-	char back[128];
-	uint8_t *desc, *slot, *mem, *data;
-	uint32_t desc_ref, slot_ref[4], mem_ref[MEM_PAGES], data_ref[8];
-	uint8_t *ring;			/* two pages of mem */
-	uint32_t prod, cons, answered;
-	unsigned int seed;
-	unsigned long writes;
-};
+#include "hostile.h"
 
 static void die(const char *what)
 {
@@ -49,7 +24,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-static unsigned int rnd(struct guest *g)
+unsigned int rnd(struct guest *g)
 {
 	return rand_r(&g->seed) ^ (unsigned int)rand_r(&g->seed) << 15;
 }
@@ -63,7 +38,7 @@ static void put(struct guest *g, const char *key, const char *val)
 		die(path);
 }
 
-static int back_state(struct guest *g)
+int back_state(struct guest *g)
 {
 	char path[160], *s;
 	int st;
@@ -186,10 +161,6 @@ static uint8_t *entry(struct guest *g)
 	return e;
 }
 
-static void u16_at(uint8_t *p, int at, uint16_t v) { memcpy(p + at, &v, 2); }
-static void u32_at(uint8_t *p, int at, uint32_t v) { memcpy(p + at, &v, 4); }
-static void u64_at(uint8_t *p, int at, uint64_t v) { memcpy(p + at, &v, 8); }
-
 static void push(struct guest *g)
 {
 	g->prod++;
@@ -265,77 +236,87 @@ static int range(struct guest *g, int op, uint64_t sector, uint64_t count)
 	return answer(g);
 }
 
+static int good_read(struct guest *g)
+{
+	return simple(g, 0, 1, 0, g->data_ref[0], 0, 7);
+}
+
 /* Every kind of request that must be refused, and none may succeed. (Reference 0 would: it is the console's.) */
-static void crafted(struct guest *g)
+static int crafted(struct guest *g)
 {
 	uint32_t ind = g->mem_ref[1 + RECORD_PAGES + 2], data = g->data_ref[0];
+	const int st[] = {
+		simple(g, 200, 1, 0, data, 0, 7), simple(g, 2, 1, 0, data, 0, 7), simple(g, 4, 1, 0, data, 0, 7),
+		simple(g, 0, 0, 0, data, 0, 7), simple(g, 0, 12, 0, data, 0, 7), simple(g, 0, 255, 0, data, 0, 7),
+		simple(g, 0, 1, 0, data, 5, 4), simple(g, 0, 1, 0, data, 0, 8), simple(g, 0, 1, 0, data, 255, 255),
+		simple(g, 0, 1, ~0ull, data, 0, 7), simple(g, 0, 1, 1ull << 40, data, 0, 7),
+		simple(g, 0, 1, ~0ull - 3, data, 0, 7), simple(g, 0, 1, 0, 999999, 0, 7),
+		simple(g, 1, 1, 0, 0xffffffff, 0, 7), simple(g, 0, 1, 0, 555555, 0, 7), indirect(g, 3, 4, ind, data, 0, 7),
+		indirect(g, 6, 4, ind, data, 0, 7), indirect(g, 0, 0, ind, data, 0, 7), indirect(g, 0, 64, ind, data, 0, 7),
+		indirect(g, 0, 0xffff, ind, data, 0, 7), indirect(g, 0, 20, 666666, data, 0, 7),
+		indirect(g, 0, 20, 888888, data, 0, 7), indirect(g, 0, 20, ind, 777777, 0, 7),
+		indirect(g, 0, 20, ind, data, 7, 0), range(g, 5, 0, 0), range(g, 5, ~0ull, 16), range(g, 64, 0, ~0ull),
+		range(g, 64, 1ull << 50, 8), simple(g, 0, 1, 1, data, 0, 3), simple(g, 1, 1, 3, data, 1, 2),
+};
 	int good = 0;
 
-	for (int round = 0; round < 20; round++) {
-		const int st[] = {
-			simple(g, 200, 1, 0, data, 0, 7), simple(g, 2, 1, 0, data, 0, 7), simple(g, 4, 1, 0, data, 0, 7),
-			simple(g, 0, 0, 0, data, 0, 7), simple(g, 0, 12, 0, data, 0, 7), simple(g, 0, 255, 0, data, 0, 7),
-			simple(g, 0, 1, 0, data, 5, 4), simple(g, 0, 1, 0, data, 0, 8), simple(g, 0, 1, 0, data, 255, 255),
-			simple(g, 0, 1, ~0ull, data, 0, 7), simple(g, 0, 1, 1ull << 40, data, 0, 7),
-			simple(g, 0, 1, ~0ull - 3, data, 0, 7), simple(g, 0, 1, 0, 999999, 0, 7),
-			simple(g, 1, 1, 0, 0xffffffff, 0, 7), simple(g, 0, 1, 0, 555555, 0, 7), indirect(g, 3, 4, ind, data, 0, 7),
-			indirect(g, 6, 4, ind, data, 0, 7), indirect(g, 0, 0, ind, data, 0, 7), indirect(g, 0, 64, ind, data, 0, 7),
-			indirect(g, 0, 0xffff, ind, data, 0, 7), indirect(g, 0, 20, 666666, data, 0, 7),
-			indirect(g, 0, 20, 888888, data, 0, 7), indirect(g, 0, 20, ind, 777777, 0, 7),
-			indirect(g, 0, 20, ind, data, 7, 0), range(g, 5, 0, 0), range(g, 5, ~0ull, 16), range(g, 64, 0, ~0ull),
-			range(g, 64, 1ull << 50, 8), simple(g, 0, 1, 1, data, 0, 3), simple(g, 1, 1, 3, data, 1, 2),
-		};
-
-		/* the last two are refused by a device of 4 KiB blocks only */
-		for (unsigned int i = 0; i < sizeof(st) / sizeof(st[0]) - 2; i++)
-			good += st[i] == 0;
-	}
-	printf("crafted: %u answered, %d of those that must fail did not\n", g->answered, good);
+	/* the last two are refused by a device of 4 KiB blocks only */
+	for (unsigned int i = 0; i < sizeof(st) / sizeof(st[0]) - 2; i++)
+		good += st[i] == 0;
+	return good;
 }
 
 /* Stores everywhere but the ring's own indexes; now and then the host is told that there is more. */
-static void scribble(struct guest *g, unsigned long writes)
+static void scribble(struct guest *g, unsigned long from, unsigned long to)
 {
 	size_t size = MEM_PAGES * 4096ul, ring = g->ring - g->mem;
 
-	for (unsigned long i = 0; i < writes && back_state(g) == 4; ) {
-		for (int k = 0; k < 500 && i < writes; k++, i++) {
-			size_t at = k % 3 ? ring + 64 + rnd(g) % (8192 - 72) : rnd(g) % (size - 8);
+	for (unsigned long k = from; k < to; k++) {
+		size_t at = k % 3 ? ring + 64 + rnd(g) % (8192 - 72) : rnd(g) % (size - 8);
 
-			if (at + 8 > ring && at < ring + 16)
-				continue;
-			u64_at(g->mem, at, (uint64_t)rnd(g) << 32 | rnd(g));
-			if (k % 5 == 0)			/* something that looks more like a request */
-				g->ring[64 + (g->prod % ENTRIES) * STRIDE] = rnd(g) % 8;
-			if (k % 50 == 0) {
-				g->prod = *(volatile uint32_t *)(g->ring + 8) + rnd(g) % ENTRIES;
-				if ((int32_t)(g->prod - *(volatile uint32_t *)g->ring) > 0)
-					*(volatile uint32_t *)g->ring = g->prod;
-				xenevtchn_notify(g->xce, g->port);
-			}
-		}
-		g->writes = i;
+		if (at + 8 > ring && at < ring + 16)
+			continue;
+		u64_at(g->mem, at, (uint64_t)rnd(g) << 32 | rnd(g));
+		if (k % 5 == 0)			/* something that looks more like a request */
+			g->ring[64 + (g->prod % ENTRIES) * STRIDE] = rnd(g) % 8;
+		if (k % 50)
+			continue;
+		g->prod = *(volatile uint32_t *)(g->ring + 8) + rnd(g) % ENTRIES;
+		if ((int32_t)(g->prod - *(volatile uint32_t *)g->ring) > 0)
+			*(volatile uint32_t *)g->ring = g->prod;
+		xenevtchn_notify(g->xce, g->port);
 	}
-	printf("scribbled: %lu writes\n", g->writes);
 }
 
-static void serve(struct guest *g, unsigned long writes)
+static void impossible(struct guest *g)
 {
-	int st;
+	g->prod = *(volatile uint32_t *)g->ring + 0x7fffffff;
+	push(g);
+}
+
+static const struct speech speech_blkif = { "blkif", good_read, crafted, scribble, impossible };
+
+static void serve(struct guest *g, const struct speech *sp, unsigned long writes)
+{
+	int good = 0;
 
 	make_offer(g);
 	publish(g);
 	wait_state(g, 4, 6);
 	put(g, "disk", "\033[31mevil\n");
 	put(g, "state", "4");
-	st = simple(g, 0, 1, 0, g->data_ref[0], 0, 7);
-	printf("first read: %d\n", st);
-	crafted(g);
+	printf("%s: first read: %d\n", sp->name, sp->good_read(g));
+	for (int round = 0; round < 20; round++)
+		good += sp->crafted(g);
+	printf("crafted: %u answered, %d of those that must fail did not\n", g->answered, good);
 	wait_go(g, 1);
-	scribble(g, writes);
+	for (unsigned long i = 0; i < writes && back_state(g) == 4; i += 500) {
+		sp->scribble(g, i, i + 500 < writes ? i + 500 : writes);
+		g->writes = i + 500 < writes ? i + 500 : writes;
+	}
+	printf("scribbled: %lu writes\n", g->writes);
 	wait_go(g, 2);
-	g->prod = *(volatile uint32_t *)g->ring + 0x7fffffff;
-	push(g);
+	sp->impossible(g);
 	wait_state(g, 6, 6);
 	printf("ended by the host\n");
 }
@@ -380,7 +361,7 @@ int main(int argc, char **argv)
 	struct guest g = { .seed = argc > 1 ? atoi(argv[1]) : 1 };
 
 	if (argc != 4) {
-		fprintf(stderr, "usage: hostile SEED serve WRITES | offer WAY\n");
+		fprintf(stderr, "usage: hostile SEED serve|serve-nvme WRITES | offer WAY\n");
 		return 2;
 	}
 	g.xs = xs_open(0);
@@ -390,7 +371,9 @@ int main(int argc, char **argv)
 		die("open");
 	find_device(&g);
 	if (!strcmp(argv[2], "serve"))
-		serve(&g, strtoul(argv[3], NULL, 10));
+		serve(&g, &speech_blkif, strtoul(argv[3], NULL, 10));
+	else if (!strcmp(argv[2], "serve-nvme"))
+		serve(&g, &speech_nvme, strtoul(argv[3], NULL, 10));
 	else
 		offer(&g, atoi(argv[3]));
 	return 0;

@@ -30,13 +30,14 @@ start() {
     LAB_EXEC_LIMIT=60 g evil hostile "$SEED" "$@" >>/run/lab/hostile.out 2>&1 &
     prog=$!
 }
-rejects() { hvdrv show evil bad --json | sed -n 's/^ *"\([a-z-]*\)": *\([0-9]*\),\{0,1\}$/\1 \2/p' | grep -E '^(opcode|segment-count|segment|range|alignment|read-only|indirect-operation|indirect-page|data-page|ring-index) '; }
+rejects() { hvdrv show evil bad --json | sed -n 's/^ *"\([a-z-]*\)": *\([0-9]*\),\{0,1\}$/\1 \2/p' | grep -E '^(opcode|segment-count|segment|range|alignment|read-only|indirect-operation|indirect-page|data-page|namespace|ring-index) '; }
 total=0
 : >/run/lab/hostile.rejects
 ins null_blk nr_devices=1 gb=1 bs=4096 queue_mode=2 >/dev/null 2>&1
 truncate -s 16M /data/evil.img
-for target in /data/evil.img /data/evil.img,ro /dev/nullb0; do
-    start serve $((C_writes / 3 + 1))
+for target in /data/evil.img /data/evil.img,ro /dev/nullb0 /data/evil.img,mode=paravirtual; do
+    case $target in *paravirtual) how=serve-nvme;; *) how=serve;; esac
+    start $how $((C_writes / 4 + 1))
     works "attach for $target" hvdrv attach evil bad "class=block,backend=$target"
     until_ok 60 printed "step 1" || bad "crafted requests: $(tail -n 2 /run/lab/hostile.out)"
     has "no refused request succeeded" "$(cat /run/lab/hostile.out)" "[1-9][0-9]+ answered, 0 of those"
@@ -51,7 +52,7 @@ for target in /data/evil.img /data/evil.img,ro /dev/nullb0; do
     has "the device is ended, and says why" "$(hvdrv list evil --json)" "damaged its queue \(ring-index\)"
     works "detach --force" hvdrv detach --force evil bad
 done
-for r in opcode segment-count segment range alignment read-only indirect-operation indirect-page data-page; do
+for r in opcode segment-count segment range alignment read-only indirect-operation indirect-page data-page namespace; do
     work "refused: $r" "$(awk -v r=$r '$1 == r { n += $2 } END { print n + 0 }' /run/lab/hostile.rejects)"
 done
 work "random writes" $total
