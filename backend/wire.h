@@ -11,18 +11,19 @@
 #include "ring/blkif.h"
 #include "ring/inflight.h"
 
-#define WIRE_VERSION 3u
+#define WIRE_VERSION 6u
 #define WIRE_RING_PAGES 4u		/* of a queue's pages: the ring's, which come first */
 
 enum wire_type {
 	WIRE_HELLO,	/* answer: the worker's devices */
-	WIRE_ADD,	/* with descriptor: the target; answer: OK or ERROR */
+	WIRE_ADD,	/* with descriptors: the target, maybe its generic character device; answer: OK, what is used, or ERROR */
 	WIRE_DEL,	/* answer when all that was begun has ended, the target is synced, nothing of the guest is mapped */
 	WIRE_RESIZE,
 	WIRE_STATS,
-	WIRE_HOLD,	/* take nothing, answer nothing; answer: HELD. What is begun goes on */
+	WIRE_HOLD,	/* take nothing, answer nothing; answer: HELD. What is begun goes on; or, drain, is answered before HELD */
 	WIRE_HELD,	/* what was taken, per queue and tag */
 	WIRE_GO,	/* held no more: on the queues as they were, or on new ones; every queue is kicked */
+	WIRE_SHARE,	/* with descriptor: hvdrv-share's connection for the device; without: nobody gives turns now (turns.h) */
 	WIRE_QUIT,	/* as DEL for all, then the worker ends */
 	WIRE_OK,
 	WIRE_ERROR,
@@ -32,17 +33,25 @@ enum wire_type {
 
 #define WIRE_HIST 32		/* buckets: bucket b counts latencies in [2^b, 2^(b+1)) ns */
 
-struct wire_stats {
+struct wire_stats {			/* what was answered while the queues had one format, that is, in one mode */
 	uint64_t requests[HVDRV_OPS], bytes[HVDRV_OPS];
 	uint64_t errors, rejects[HV_REJECTS];
 	uint64_t copies, events_out, events_in;		/* hypercalls: copy batches, notifications; wake-ups */
 	uint64_t latency[WIRE_HIST];			/* taken from the ring to answered */
+	uint64_t latency_ns;				/* of all together */
 	uint64_t orphans;				/* requests carried over a switch that the guest does not wait for */
-	uint32_t inflight, queues;
+	uint64_t pool_requests;				/* whose data all went through the pool */
+	uint64_t turns;					/* given by hvdrv-share */
+	uint64_t passed;				/* of requests: done by NVMe commands (io.h) */
 };
 
-/* How a queue's memory is laid out: which driver is in the slot. */
-enum wire_format { WIRE_BLKIF, WIRE_NVME, WIRE_FORMATS };
+/* How a queue's memory is laid out: which driver is in the slot. Of a hardware queue (DIRECT) nothing is the worker's to do. */
+enum wire_format { WIRE_BLKIF, WIRE_NVME, WIRE_DIRECT, WIRE_FORMATS };
+
+struct wire_counts {
+	uint32_t inflight, queues, pool_pages, waiting;	/* waiting: of inflight, for a turn */
+	struct wire_stats of[WIRE_FORMATS];
+};
 
 struct wire_go {
 	uint32_t renewed;				/* 1: other queues, of this format */
@@ -50,14 +59,26 @@ struct wire_go {
 	uint64_t begun[HVDRV_MAX_QUEUES][HVDRV_MAX_DEPTH / 64];	/* tags that the guest expects an answer for */
 };
 
+/* A target that takes NVMe commands: of the second descriptor. */
+struct wire_pass {
+	uint32_t nsid, block, max_bytes;
+	uint64_t at;					/* bytes of the namespace before the target's first */
+	uint64_t max_discard, max_zeroes;		/* bytes in one command; 0: it has no such command */
+};
+
 struct wire_add {
 	char name[HVDRV_NAME_MAX + 1];
 	struct hv_blkif_limits lim;
+	uint64_t first;					/* sectors of the target before the device's first */
 	uint32_t format, num_queues, queue_pages, ring_pages;
 	uint32_t port[HVDRV_MAX_QUEUES];		/* the guest's */
 	uint32_t state_ref[HVDRV_MAX_QUEUES];
 	uint32_t page_ref[HVDRV_MAX_QUEUES][HVDRV_MAX_QUEUE_PAGES];
+	uint32_t pool_pages, pool_ref[HVDRV_MAX_POOL];	/* 0: the guest has none */
+	struct wire_pass pass;
 	uint8_t block_device;				/* the target: discard, zeroes by block-device calls */
+	uint8_t kick;					/* the queues are new to a guest that waits: tell it */
+	uint8_t by_turns;				/* begins nothing before SHARE */
 };
 
 struct wire_msg {
@@ -65,8 +86,10 @@ struct wire_msg {
 	union {
 		struct { uint32_t n; uint32_t dev[HVDRV_SLOTS]; } hello;
 		struct wire_add add;
+		struct { uint32_t pool_pages, passes; } added;
 		struct { uint64_t sectors; } resize;
-		struct wire_stats stats;
+		struct wire_counts stats;
+		struct { uint32_t drain; } hold;
 		struct { struct hv_inflight_table queue[HVDRV_MAX_QUEUES]; } held;
 		struct wire_go go;
 		struct { uint32_t code, reject; char text[200]; } error;

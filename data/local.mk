@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 systemdsystemunitdir = $(SYSTEMD_UNITDIR)
-nodist_systemdsystemunit_DATA = data/hvdrvd.service
+nodist_systemdsystemunit_DATA = data/hvdrvd.service data/hvdrv-keeper@.service
 data/hvdrvd.service: data/hvdrvd.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) data && $(SED) 's,@SBINDIR@,$(sbindir),' $(srcdir)/data/hvdrvd.service.in >$@
-CLEANFILES += data/hvdrvd.service
-EXTRA_DIST += data/hvdrvd.service.in data/completion.bash
+data/hvdrv-keeper@.service: data/hvdrv-keeper@.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) data && $(SED) 's,@LIBEXECDIR@,$(pkglibexecdir),' '$(srcdir)/data/hvdrv-keeper@.service.in' >$@
+CLEANFILES += data/hvdrvd.service data/hvdrv-keeper@.service
+dist_pkgdata_DATA = data/nvme-passthrough.conf
+EXTRA_DIST += data/hvdrvd.service.in data/hvdrv-keeper@.service.in data/completion.bash
 
 completiondir = $(datadir)/bash-completion/completions
 install-data-local: install-completion

@@ -9,7 +9,8 @@ libcore_la_SOURCES = \
 	libhvdrv/util/err.c libhvdrv/util/err.h libhvdrv/util/file.c libhvdrv/util/file.h \
 	libhvdrv/util/str.c libhvdrv/util/str.h libhvdrv/util/table.c libhvdrv/util/table.h libhvdrv/util/exit.h \
 	libhvdrv/util/log.c libhvdrv/util/log.h libhvdrv/util/sock.c libhvdrv/util/sock.h libhvdrv/util/list.h \
-	libhvdrv/util/notify.c libhvdrv/util/notify.h libhvdrv/util/fault.h \
+	libhvdrv/util/depriv.c libhvdrv/util/depriv.h libhvdrv/util/notify.c libhvdrv/util/notify.h \
+	libhvdrv/util/hist.c libhvdrv/util/hist.h libhvdrv/util/fault.h \
 	libhvdrv/core/params.c libhvdrv/core/params.h libhvdrv/core/keys.c libhvdrv/core/keys.h \
 	libhvdrv/core/record.c libhvdrv/core/record.h libhvdrv/host/host.c libhvdrv/host/host.h
 libcore_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
@@ -19,8 +20,13 @@ libcore_la_LIBADD = $(JSON_LIBS)
 noinst_LTLIBRARIES += libplace.la
 libplace_la_SOURCES = \
 	libhvdrv/core/image.c libhvdrv/core/image.h libhvdrv/core/keyring.c libhvdrv/core/check.c libhvdrv/core/check.h \
+	libhvdrv/core/gate/insn.h libhvdrv/core/gate/allow.c libhvdrv/core/gate/allow.h libhvdrv/core/gate/decode.c \
+	libhvdrv/core/gate/state.h libhvdrv/core/gate/value.c libhvdrv/core/gate/join.c libhvdrv/core/gate/learn.c \
+	libhvdrv/core/gate/regions.c libhvdrv/core/gate/regions.h libhvdrv/core/gate/number.c libhvdrv/core/gate/number.h \
+	libhvdrv/core/gate/step.c libhvdrv/core/gate/step.h libhvdrv/core/gate/order.c libhvdrv/core/gate/order.h \
+	libhvdrv/core/gate/loop.c libhvdrv/core/gate/loop.h libhvdrv/core/gate/flow.c libhvdrv/core/gate/flow.h \
 	libhvdrv/core/store.c libhvdrv/core/store.h libhvdrv/core/place.c libhvdrv/core/place.h \
-	libhvdrv/core/swap.c libhvdrv/core/swap.h libhvdrv/core/journal.c libhvdrv/core/journal.h libhvdrv/core/retarget.c libhvdrv/core/retarget.h \
+	libhvdrv/core/policy.c libhvdrv/core/policy.h libhvdrv/core/swap.c libhvdrv/core/swap.h libhvdrv/core/journal.c libhvdrv/core/journal.h libhvdrv/core/retarget.c libhvdrv/core/retarget.h \
 	libhvdrv/ring/desc.c libhvdrv/ring/desc.h libhvdrv/ring/blk.h libhvdrv/ring/blkif.c libhvdrv/ring/blkif.h \
 	libhvdrv/ring/nvme.c libhvdrv/ring/nvme.h libhvdrv/ring/inflight.h
 libplace_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(ZYDIS_CFLAGS)
@@ -40,7 +46,9 @@ libhost_fake_la_SOURCES = libhvdrv/host/fake/fake.c libhvdrv/host/fake/tree.c li
 libhost_fake_la_CFLAGS = $(AM_CFLAGS)
 
 lib_LTLIBRARIES += libhvdrv.la
-libhvdrv_la_SOURCES = libhvdrv/api/api.c libhvdrv/api/wait.c libhvdrv/api/retarget.c libhvdrv/api/priv.h
+libhvdrv_la_SOURCES = libhvdrv/api/api.c libhvdrv/api/wait.c libhvdrv/api/retarget.c libhvdrv/api/path.c libhvdrv/api/weight.c \
+	libhvdrv/api/show.c libhvdrv/api/events.c libhvdrv/api/check.c libhvdrv/api/check-device.c libhvdrv/api/check.h \
+	libhvdrv/api/ask.c libhvdrv/api/ask.h libhvdrv/api/priv.h
 libhvdrv_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 libhvdrv_la_LIBADD = libcore.la libhost_store.la $(JSON_LIBS) $(XENSTORE_LIBS)
 libhvdrv_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -Wl,--version-script=$(srcdir)/libhvdrv/api/hvdrv.map $(NO_UNDEFINED)

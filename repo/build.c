@@ -114,8 +114,10 @@ static int compile(const struct work *w, const struct os_desc *os, const struct 
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		argv[n++] = (char *)fixed[i];
-	if (!is_clang(cc))
+	if (!is_clang(cc)) {
 		argv[n++] = "-fno-tree-loop-distribute-patterns";	/* or loops become calls of memset */
+		argv[n++] = "-fno-ivopts";	/* or a loop's counter is merged with an index: the gate could not follow it */
+	}
 	if (!os->red_zone)
 		argv[n++] = "-mno-red-zone";
 	if (!os->fpu)
@@ -179,7 +181,7 @@ static int fill_header(struct hv_image_header *h, const struct device_desc *dev,
 	snprintf(h->generator, sizeof(h->generator), "hvdrv-repo-%s", PACKAGE_VERSION);
 	h->format = HV_IMAGE_FORMAT;
 	h->header_size = sizeof(*h);
-	h->abi = HVDRV_ABI_MAX;
+	h->abi = HVDRV_ABI_DRIVER;
 	h->version = dev->version;
 	h->queue_fixed_pages = dev->fixed_pages;
 	h->queue_pages_per_tag = dev->pages_per_tag;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 bin_PROGRAMS += hvdrv
-hvdrv_SOURCES = xl-plugin/hvdrv.c
+hvdrv_SOURCES = xl-plugin/hvdrv.c xl-plugin/cli.h xl-plugin/row.c xl-plugin/show.c xl-plugin/events.c xl-plugin/top.c \
+	xl-plugin/metrics.c xl-plugin/check.c
 hvdrv_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 hvdrv_LDADD = libhvdrv.la libcore.la $(JSON_LIBS)
 

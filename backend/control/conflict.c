@@ -19,10 +19,45 @@ static int own_devices(struct dev *v, struct hv_err *e)
 
 	TAILQ_FOREACH(dom, &v->dom->d->doms, link) {
 		TAILQ_FOREACH(o, &dom->devs, link) {
-			if (o == v || o->target.fd < 0 || !target_same(&o->target, &v->target) || may_share(o, v))
+			if (o == v || o->target.fd < 0 || !target_overlap(&o->target, &v->target) || may_share(o, v))
 				continue;
-			return hv_err(e, EBUSY, "%s is attached to %s as %s: detach it there, or attach both with ro or shared",
+			return hv_err(e, EBUSY, "%s is attached to %s as %s: detach it there, attach both with ro or shared, or each with a range of its own",
 				      v->params.backend, dom->name, o->params.name);
+		}
+	}
+	return 0;
+}
+
+int own_claim(struct dev *v)
+{
+	struct dom *dom;
+	struct dev *o;
+	struct stat st;
+
+	if (!v->params.sectors || v->params.ro || v->params.shared || stat(v->params.backend, &st) || !S_ISBLK(st.st_mode))
+		return -1;
+	TAILQ_FOREACH(dom, &v->dom->d->doms, link)
+		TAILQ_FOREACH(o, &dom->devs, link)
+			if (o->target.block && o->target.dev == st.st_rdev && target_claim(&o->params, &o->target) >= 0)
+				return target_claim(&o->params, &o->target);
+	return -1;
+}
+
+/* How much the target takes at once is one number, whoever uses which part of it. */
+static int same_depth(struct dev *v, struct hv_err *e)
+{
+	struct dom *dom;
+	struct dev *o;
+
+	TAILQ_FOREACH(dom, &v->dom->d->doms, link) {
+		TAILQ_FOREACH(o, &dom->devs, link) {
+			if (o == v || o->target.fd < 0 || !target_same(&o->target, &v->target) || o->params.depth == v->params.depth)
+				continue;
+			if (!o->params.depth)
+				return hv_err(e, EINVAL, "%s is attached to %s as %s without depth=: leave it off here, too",
+					      v->params.backend, dom->name, o->params.name);
+			return hv_err(e, EINVAL, "%s is attached to %s as %s with depth=%u: say the same", v->params.backend, dom->name,
+				      o->params.name, o->params.depth);
 		}
 	}
 	return 0;
@@ -72,10 +107,25 @@ static int xl_disks(struct dev *v, const char *dir, struct hv_err *e)
 	return rc;
 }
 
+/* Who has hardware queues by an admin's word keeps them; policy takes a guest out of them before another is let in. */
+static int hardware_queues(struct dev *v, struct hv_err *e)
+{
+	const struct dev *o = direct_neighbour(v);
+
+	if (!o || !o->direct.kept || o->policy.automatic)
+		return 0;
+	return hv_err(e, EBUSY, "%s has hardware queues of %s as %s: `hvdrv retarget %s %s paravirtual` first",
+		      o->dom->name, o->direct.controller, o->params.name, o->dom->name, o->params.name);
+}
+
 int check_conflicts(struct dev *v, struct hv_err *e)
 {
 	int rc = own_devices(v, e);
 
+	if (!rc)
+		rc = hardware_queues(v, e);
+	if (!rc)
+		rc = same_depth(v, e);
 	if (!rc && !v->params.shared)
 		rc = xl_disks(v, "/local/domain/0/backend/vbd", e);
 	if (!rc && !v->params.shared)

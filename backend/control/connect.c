@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "core/check.h"
 #include "core/store.h"
 #include "daemon.h"
@@ -60,6 +61,7 @@ int dev_publish_limits(struct dev *v, struct hv_err *e)
 		{ "abi-min", HVDRV_ABI_MIN }, { "abi-max", HVDRV_ABI_MAX }, { "limits/sectors", l.sectors },
 		{ "limits/block-size", l.block }, { "limits/max-segments", l.max_segs }, { "limits/max-bytes", l.max_bytes },
 		{ "limits/depth", DEPTH }, { "limits/queue-pages", queue_pages() }, { "limits/max-queues", HVDRV_MAX_QUEUES },
+		{ "limits/pool-pages", HVDRV_MAX_POOL },
 		{ "limits/flush", l.flush }, { "limits/fua", l.fua },
 		{ "limits/discard-granularity", v->target.discard_granularity },
 		{ "limits/write-zeroes", l.write_zeroes }, { "limits/read-only", l.read_only }, { NULL, 0 }
@@ -110,21 +112,14 @@ static int read_offer(struct dev *v, struct hv_err *e)
 	return rc;
 }
 
-static void read_text(struct dev *v, const char *key, char *to, size_t size)
+enum wire_format dev_format(const char *device)
 {
-	char *s = hv_readf(v->dom->d->host, 0, "%s/os/%s", v->at.front, key);
-
-	snprintf(to, size, "%s", s ? s : "");
-	free(s);
+	return !strcmp(device, "nvme") ? WIRE_NVME : !strcmp(device, "nvme-direct") ? WIRE_DIRECT : WIRE_BLKIF;
 }
 
-static void read_os(struct dev *v, struct hv_os *os)
+const char *dev_mode(const char *mode)
 {
-	memset(os, 0, sizeof(*os));
-	read_text(v, "type", os->type, sizeof(os->type));
-	read_text(v, "arch", os->arch, sizeof(os->arch));
-	read_text(v, "abi", os->abi, sizeof(os->abi));
-	read_text(v, "release", os->release, sizeof(os->release));
+	return strcmp(mode, "direct") ? mode : "paravirtual";
 }
 
 /* ---- the image ---- */
@@ -153,29 +148,61 @@ static int make_image(struct dev *v, const struct hv_os *os, const char *mode, s
 		      *failed.text ? "; " : "", failed.text, v->params.class, mode, os->type, os->release, os->arch, os->abi);
 }
 
-int dev_find_image(struct dev *v, const char *mode, struct hv_image *img, char id[65], struct hv_err *e)
+/* In the repository. *none: that is all that is wrong. */
+static int stored_image(struct dev *v, const struct hv_os *os, const char *mode, struct hv_image *img, char id[65], bool *none,
+			struct hv_err *e)
 {
 	struct daemon *d = v->dom->d;
 	struct hv_keyring ring;
-	struct hv_os os;
 	int rc;
 
-	read_os(v, &os);
-	if (!*os.release)
+	*none = false;
+	if (!*os->release)
 		return hv_err(e, EPROTO, "the guest does not say what it runs (os/release is empty)");
 	rc = hv_keyring_load(d->opt.keys, &ring, e);
 	if (rc)
 		return rc;
-	rc = hv_store_find(d->opt.repo, &ring, &os, v->params.class, mode, img, id, e);
+	rc = hv_store_find(d->opt.repo, &ring, os, v->params.class, mode, img, id, e);
 	hv_keyring_free(&ring);
-	if (rc == -ENOENT)
-		return make_image(v, &os, mode, e);
+	*none = rc == -ENOENT;
+	if (*none)
+		return rc;
 	if (rc)
 		return hv_err_in(e, "no driver can be placed");
 	if (img->h.queue_fixed_pages + img->h.queue_pages_per_tag * DEPTH <= queue_pages())
 		return 0;
 	hv_image_free(img);
 	return hv_err(e, ENOEXEC, "image %.12s needs more queue pages than the class gives (%u)", id, queue_pages());
+}
+
+int dev_find_image(struct dev *v, const char *mode, struct hv_image *img, char id[65], struct hv_err *e)
+{
+	struct hv_os os;
+	bool none = false;
+	int rc = dev_read_os(v, &os, e);
+
+	if (!rc)
+		rc = stored_image(v, &os, mode, img, id, &none, e);
+	return none ? make_image(v, &os, mode, e) : rc;
+}
+
+int dev_probe_image(struct dev *v, const char *mode, bool *generate, struct hv_err *e)
+{
+	struct hv_image img;
+	struct hv_os os;
+	char id[65];
+	int rc = dev_read_os(v, &os, e);
+
+	*generate = false;
+	if (rc)
+		return rc;
+	rc = stored_image(v, &os, mode, &img, id, generate, e);
+	if (!rc)
+		hv_image_free(&img);
+	if (!*generate)
+		return rc;
+	rc = generate_check(v->dom->d, e);
+	return rc ? hv_err_in(e, "no %s driver image for this guest's system", mode) : 0;
 }
 
 static int place(struct dev *v, const struct hv_image *img, struct hv_err *e)
@@ -190,7 +217,7 @@ static int place(struct dev *v, const struct hv_image *img, struct hv_err *e)
 	}
 	hv_place(&v->slot, img, 1);
 	v->image = img->h;
-	snprintf(v->mode, sizeof(v->mode), "%s", v->params.mode);
+	snprintf(v->mode, sizeof(v->mode), "%s", hv_params_first_mode(&v->params));
 	return 0;
 }
 
@@ -214,9 +241,12 @@ static int take_up(struct dev *v, struct hv_err *e)
 			__atomic_store_n(&v->slot.state[i]->hold, 0, __ATOMIC_SEQ_CST);
 		snprintf(v->image_id, sizeof(v->image_id), "%s", id);
 		snprintf(v->image.device, sizeof(v->image.device), "%s", name);
-		snprintf(v->mode, sizeof(v->mode), "%s", mode);
+		snprintf(v->mode, sizeof(v->mode), "%s", dev_format(name) == WIRE_DIRECT ? "direct" : mode);
 		v->image.queue_fixed_pages = pages;
+		v->image.payload_size = hv_read_u64(h, 0, HVDRV_SLOT_SIZE, "%s/driver/size", v->at.back);
 	}
+	if (!rc)
+		direct_take_up(v);
 	free(id);
 	free(name);
 	free(mode);
@@ -252,13 +282,24 @@ static int publish_driver(struct hv_host *h, hv_txn t, void *arg)
 	if (!rc)
 		rc = hv_writef(h, t, text, "%s/driver/ring-pages", v->at.back);
 	if (!rc)
-		rc = hv_writef(h, t, v->mode, "%s/mode", v->at.back);
-	return rc ? rc : hv_writef(h, t, "copy", "%s/path", v->at.admin);
+		rc = hv_writef(h, t, dev_mode(v->mode), "%s/mode", v->at.back);
+	return rc ? rc : path_publish(h, t, v);
 }
 
 int dev_publish_driver(struct dev *v)
 {
 	return hv_transact(v->dom->d->host, publish_driver, v);
+}
+
+/* A namespace whose commands cannot be had is served by its block node; an admin may want to know why. */
+static void log_no_passthrough(const struct dev *v)
+{
+	struct hv_about a = dev_about(v);
+	bool nvme = *v->target.ns.name;
+
+	if (nvme && !v->passes)
+		hv_log(HV_INFO, &a, "no NVMe passthrough, its block node serves: %s",
+		       v->target.ng < 0 ? v->target.no_ng.text : "the worker's io_uring cannot");
 }
 
 static void served(void *arg, const struct wire_msg *m)
@@ -275,58 +316,88 @@ static void served(void *arg, const struct wire_msg *m)
 		dev_end(v, &e);
 		return;
 	}
-	rc = v->resumed ? 0 : dev_publish_driver(v);
+	v->pool_pages = m->added.pool_pages;
+	v->passes = m->added.passes;
+	log_no_passthrough(v);
+	path_settle(v);
+	rc = v->resumed ? 0 : dev_publish_driver(v);	/* of one that was resumed when the guest has taken over */
 	if (rc) {
 		hv_err(&e, -rc, "the driver's keys cannot be written to xenstore: %s", strerror(-rc));
 		dev_end(v, &e);
 		return;
 	}
 	v->phase = DEV_LIVE;
+	v->dom->served_ns = hv_now_ns();
+	count_served(v);
 	v->target.created = false;	/* it holds the guest's data now */
 	hv_log(HV_INFO, &a, "%s driver %.12s %s at 0x%llx, %u queues, %s%s", v->mode, v->image_id,
 	       v->resumed ? "taken up" : "placed", (unsigned long long)v->slot.guest_va, v->offer.num_queues, v->params.backend,
 	       v->target.buffered ? " (buffered)" : "");
-	dev_status(v, v->resumed ? "ready" : "connected");
-	if (!v->resumed)
+	if (v->policy.revoked)
+		revoke_kept(v);
+	else
+		dev_status(v, v->resumed ? "ready" : "connected");
+	if (v->resumed) {
+		path_follow(v);
+		policy_answered(v);
+	} else {
 		dev_set_state(v, HV_XB_CONNECTED);
+	}
 	dev_reconcile(v);
+}
+
+static struct wire_pass wire_pass_of(const struct target *t)
+{
+	if (t->ng < 0)
+		return (struct wire_pass){ 0 };
+	return (struct wire_pass){
+		.nsid = t->ns.nsid, .block = t->block_size, .max_bytes = t->ns.max_bytes, .at = t->disk_at,
+		.max_discard = t->ns.max_discard, .max_zeroes = t->ns.max_zeroes,
+	};
+}
+
+const char *dev_io(const struct dev *v)
+{
+	if (direct_is(v))
+		return "hardware";
+	if (v->passes && !strcmp(v->mode, "paravirtual"))
+		return "passthrough";
+	return v->target.buffered ? "buffered" : "direct";
 }
 
 void dev_add_to_worker(struct dev *v)
 {
 	struct wire_msg m = { .type = WIRE_ADD, .dev = v->id.id };
-	struct dom *dom = v->dom;
 	struct hv_err e = { 0 };
-	int rc = 0;
+	int rc;
 
-	if (dom->worker && link_quitting(dom->worker)) {
-		v->phase = DEV_QUEUED;
-		return;
-	}
-	if (!dom->worker)
-		dom->worker = link_start(dom->d, dom, &dom_link_events, &e);
-	if (!dom->worker) {
-		dev_end(v, &e);
-		return;
-	}
 	snprintf(m.add.name, sizeof(m.add.name), "%s", v->params.name);
 	m.add.lim = blk_limits(v);
+	m.add.first = v->target.first / HVDRV_SECTOR;
 	m.add.num_queues = v->offer.num_queues;
 	m.add.queue_pages = v->offer.queue_pages;
-	m.add.format = !strcmp(v->image.device, "nvme") ? WIRE_NVME : WIRE_BLKIF;
+	m.add.format = dev_format(v->image.device);
 	m.add.ring_pages = v->image.queue_fixed_pages;
 	m.add.block_device = v->target.block;
+	m.add.kick = v->resumed;
+	m.add.pool_pages = v->offer.pool_pages;
+	memcpy(m.add.pool_ref, v->offer.pool, sizeof(m.add.pool_ref));
+	m.add.by_turns = !!v->params.depth;
+	m.add.pass = wire_pass_of(&v->target);
 	for (uint32_t q = 0; q < v->offer.num_queues; q++) {
 		m.add.port[q] = v->offer.queue[q].port;
 		m.add.state_ref[q] = v->offer.queue[q].state;
 		memcpy(m.add.page_ref[q], v->offer.queue[q].page, sizeof(m.add.page_ref[q]));
 	}
 	v->phase = DEV_STARTING;
-	rc = link_send(dom->worker, &m, v->target.fd, served, v);
-	if (rc) {
+	rc = link_send_fds(v->dom->worker, &m, (const int[]){ v->lent, v->lent_ng }, v->lent_ng >= 0 ? 2 : 1, served, v);
+	dev_lent(v);			/* the worker's alone: what is begun on them ends with the worker, or after it */
+	if (rc)
 		hv_err(&e, -rc, "the worker does not take it: %s", strerror(-rc));
+	else if (v->params.depth)
+		rc = share_join(v, &e);
+	if (rc)
 		dev_end(v, &e);
-	}
 }
 
 void dev_connect(struct dev *v)
@@ -338,7 +409,7 @@ void dev_connect(struct dev *v)
 	if (!rc && v->resumed) {
 		rc = take_up(v, &e);
 	} else if (!rc) {
-		rc = dev_find_image(v, v->params.mode, &img, v->image_id, &e);
+		rc = dev_find_image(v, hv_params_first_mode(&v->params), &img, v->image_id, &e);
 		if (rc == -EINPROGRESS) {
 			dev_status(v, "generating");
 			v->phase = DEV_GENERATING;
@@ -353,5 +424,5 @@ void dev_connect(struct dev *v)
 	if (rc)
 		dev_end(v, &e);
 	else
-		dev_add_to_worker(v);
+		dev_serve(v);
 }

@@ -22,9 +22,16 @@ static struct hv_host *host(const struct dev *v)
 	return v->dom->d->host;
 }
 
+void dev_status_why(struct dev *v, const char *word, const char *reason)
+{
+	v->since_ns = hv_now_ns();
+	hv_writef(host(v), 0, word, "%s/status", v->at.admin);
+	event_state(v, word, reason);
+}
+
 void dev_status(struct dev *v, const char *word)
 {
-	hv_writef(host(v), 0, word, "%s/status", v->at.admin);
+	dev_status_why(v, word, NULL);
 }
 
 void dev_set_state(struct dev *v, enum hv_xenbus_state s)
@@ -59,6 +66,7 @@ struct dev *dev_new(struct dom *dom, uint32_t id)
 {
 	struct dev *v = calloc(1, sizeof(*v));
 	struct hv_err e = { 0 };
+	int rc;
 
 	if (!v)
 		return NULL;
@@ -66,19 +74,28 @@ struct dev *dev_new(struct dom *dom, uint32_t id)
 	v->id = (struct hv_dev_id){ .domid = dom->domid, .id = id };
 	memcpy(v->id.uuid, dom->uuid, sizeof(v->id.uuid));
 	hv_dev_paths(&v->id, &v->at);
-	v->target.fd = -1;
+	v->target.fd = v->target.claim = v->target.ng = v->lent = v->lent_ng = -1;
 	v->since_ns = hv_now_ns();
+	v->weigh = true;		/* it may have been written while no hvdrvd ran */
 	TAILQ_INSERT_TAIL(&dom->devs, v, link);
+	count_seen(v);
 	host(v)->ops->watch(host(v), v->at.front);
-	if (read_params(v, &e))
+	policy_begin(v);
+	rc = read_params(v, &e);
+	event_state(v, "attached", NULL);
+	if (rc)
 		dev_fail(v, &e);
 	return v;
 }
 
 static void let_go(struct dev *v)
 {
-	retarget_abort(v, "the device is going");
+	retarget_abort(v, false, "the device is going");
+	direct_drop(v);
+	dev_unserve(v);
+	share_leave(v);
 	hv_slot_unmap(host(v), &v->slot);
+	policy_leaves(v);
 	target_close(&v->target);
 	if (v->timer)
 		event_free(v->timer);
@@ -113,8 +130,9 @@ void dev_fail(struct dev *v, const struct hv_err *e)
 	snprintf(code, sizeof(code), "%d", e->code);
 	hv_writef(host(v), 0, e->text, "%s/error", v->at.admin);
 	hv_writef(host(v), 0, code, "%s/error-code", v->at.admin);
-	dev_status(v, "failed");
+	dev_status_why(v, "failed", e->text);
 	target_undo(&v->params, &v->target);
+	direct_leave(v);
 	let_go(v);
 }
 
@@ -125,6 +143,7 @@ static void remove_nodes(struct dev *v)
 
 	if (rc)
 		hv_log(HV_ERROR, &a, "its xenstore keys cannot be removed: %s", strerror(-rc));
+	event_state(v, "detached", v->dom->dying ? "the guest has gone" : NULL);
 }
 
 /* ---- closing ---- */
@@ -160,6 +179,10 @@ static void leave(struct dev *v)
 
 static void released(struct dev *v)
 {
+	direct_leave(v);
+	v->direct.awaited = v->direct.leaving;
+	if (v->direct.awaited)
+		return;			/* until then the guest's pages are not free: dev_left_direct() goes on */
 	/* only when the stub itself has closed is it certain that no CPU runs in the slot */
 	if (v->slot.code && v->guest_closed)
 		hv_slot_wipe(&v->slot);
@@ -170,9 +193,17 @@ static void released(struct dev *v)
 	}
 	/* closed by the guest (its module or itself going down): ready for it to come back */
 	v->phase = DEV_NEW;
-	v->guest_closed = v->resumed = false;
+	v->guest_closed = v->resumed = v->answered = false;
+	hv_policy_released(&v->policy);
+	*v->mode = 0;			/* no driver is placed */
 	dev_set_state(v, HV_XB_CLOSED);
 	dev_status(v, "closed-by-guest");
+}
+
+void dev_left_direct(struct dev *v)
+{
+	if (v->direct.awaited)
+		released(v);
 }
 
 static void drained(void *arg, const struct wire_msg *m)
@@ -272,7 +303,9 @@ static void do_resize(struct dev *v)
 	uint64_t bytes;
 	int rc = target_size(&v->target, &bytes);
 
-	if (rc)
+	if (v->target.window)
+		snprintf(text, sizeof(text), "it is a range of its backend, which stays as it is: attach it again with another range");
+	else if (rc)
 		snprintf(text, sizeof(text), "the size of its target cannot be read: %s", strerror(-rc));
 	else if (bytes < v->target.bytes)
 		snprintf(text, sizeof(text), "its target has become smaller (%llu bytes): a disk only grows", (unsigned long long)bytes);
@@ -300,16 +333,17 @@ static void follow_want(struct dev *v)
 	struct hv_err e = { 0 };
 	char *want;
 
-	if (!v->wanted || v->phase != DEV_LIVE || v->retarget)
+	if (!v->wanted || v->phase != DEV_LIVE || v->retarget || v->revoking)
 		return;
 	v->wanted = false;
+	path_follow(v);
 	want = hv_readf(host(v), 0, "%s/want", v->at.admin);
-	if (!want || !strcmp(want, v->mode)) {
+	if (!want || policy_told(v, want) || !strcmp(want, v->mode)) {
 		free(want);
 		return;
 	}
-	if (strcmp(want, "virtual") && strcmp(want, "paravirtual"))
-		hv_log(HV_WARN, &a, "want is neither virtual nor paravirtual: ignored");
+	if (hv_mode_check(want, &e))
+		hv_log(HV_WARN, &a, "want is ignored: %s", e.text);
 	else if (retarget_start(v, want, "admin", hv_read_u64(host(v), 0, INT64_MAX, "%s/deadline-ns", v->at.admin), &e))
 		hv_log(HV_WARN, &a, "no switch to %s: %s", want, e.text);
 	free(want);
@@ -322,34 +356,23 @@ static void read_request(struct dev *v)
 	if (!r)
 		return;
 	hv_rmf(host(v), 0, "%s/request", v->at.admin);
-	if (!strcmp(r, "detach"))
+	if (!strcmp(r, "detach")) {
 		v->detach = true;
-	else if (!strcmp(r, "detach-force"))
+		if (v->policy.revoked)
+			revoke_say(v);		/* the toolstack has written another word */
+	} else if (!strcmp(r, "detach-force")) {
 		v->detach = v->force = true;
-	else if (!strcmp(r, "resize") && v->phase == DEV_LIVE)
+	} else if (!strcmp(r, "resize") && v->phase == DEV_LIVE) {
 		do_resize(v);
+	}
 	free(r);
 }
 
 /* ---- the steps ---- */
 
-static void open_target(struct dev *v, enum hv_xenbus_state back, enum hv_xenbus_state guest)
+/* The target is open, and nobody objects: on to the guest. */
+static void target_opened(struct dev *v, bool connected)
 {
-	struct hv_err e = { 0 };
-	bool connected = back == HV_XB_CONNECTED && guest == HV_XB_CONNECTED;
-	int rc = target_open(&v->params, !connected && guest <= HV_XB_INITIALISING, &v->target, &e);
-
-	if (!rc)
-		rc = check_conflicts(v, &e);
-	if (!rc && !connected)
-		rc = dev_publish_limits(v, &e);
-	if (rc) {
-		if (connected)
-			dev_end(v, &e);
-		else
-			dev_fail(v, &e);
-		return;
-	}
 	if (v->params.size) {			/* made: from now on it is used as it is */
 		char text[1400];
 
@@ -369,6 +392,44 @@ static void open_target(struct dev *v, enum hv_xenbus_state back, enum hv_xenbus
 	dev_reconcile(v);
 }
 
+/* Nothing of it is shown to its guest before the guest that has the target alone shares it. */
+static void let_in(struct dev *v)
+{
+	struct hv_err e = { 0 };
+
+	if (!policy_lets_in(v)) {
+		if (v->phase != DEV_JOINING)
+			dev_status(v, "joining");
+		v->phase = DEV_JOINING;
+	} else if (dev_publish_limits(v, &e)) {
+		dev_fail(v, &e);
+	} else {
+		if (v->phase == DEV_JOINING)
+			hv_rmf(host(v), 0, "%s/error", v->at.admin);	/* why it took so long */
+		target_opened(v, false);
+	}
+}
+
+static void open_target(struct dev *v, enum hv_xenbus_state back, enum hv_xenbus_state guest)
+{
+	struct hv_err e = { 0 };
+	bool connected = back == HV_XB_CONNECTED && guest == HV_XB_CONNECTED;
+	bool fresh = !connected && guest <= HV_XB_INITIALISING;
+	int rc = target_open_beside(&v->params, fresh, own_claim(v), &v->target, &e);
+
+	if (!rc)
+		rc = check_conflicts(v, &e);
+	policy_poke(v->dom->d);			/* who was alone is not any more */
+	if (rc && connected)
+		dev_end(v, &e);
+	else if (rc)
+		dev_fail(v, &e);
+	else if (connected)
+		target_opened(v, true);
+	else
+		let_in(v);
+}
+
 /* The guest's own reason why it does not offer a slot. */
 static bool guest_refuses(struct dev *v, struct hv_err *e)
 {
@@ -385,13 +446,22 @@ static void start_detach(struct dev *v, enum hv_xenbus_state guest)
 {
 	switch (v->phase) {
 	case DEV_LIVE:
+		if (v->policy.revoked && !v->force)
+			break;			/* it could not end what it has begun; when it lets go it is served, and closes */
 		begin_close(v);
+		dev_reconcile(v);	/* a guest may have closed before its worker ended in the midst of it */
 		break;
-	case DEV_NEW: case DEV_WAITING: case DEV_GENERATING: case DEV_FAILED:
+	case DEV_NEW: case DEV_JOINING: case DEV_WAITING: case DEV_GENERATING: case DEV_FAILED:
 		if (guest == HV_XB_INITIALISED || guest == HV_XB_CONNECTED || guest == HV_XB_CLOSING)
 			begin_close(v);		/* it has granted memory: it is told to let go */
 		else
 			detached(v);
+		break;
+	case DEV_QUEUED:
+		if (!v->force || !v->resumed)
+			break;
+		dev_unserve(v);			/* a guest that stays in its driver, a target that does not answer: taken away */
+		begin_close(v);
 		break;
 	default:
 		break;				/* under way, or looked at again when the step has ended */
@@ -405,8 +475,9 @@ void dev_reconcile(struct dev *v)
 
 	read_request(v);
 	follow_want(v);
-	if (v->retarget)
-		return;			/* looked at again when the switch has ended */
+	share_weigh(v);
+	if (v->retarget || v->revoking)
+		return;			/* looked at again when that has ended */
 	if (v->detach && v->phase != DEV_CLOSING && v->phase != DEV_LEAVING) {
 		start_detach(v, guest);
 		return;
@@ -415,6 +486,9 @@ void dev_reconcile(struct dev *v)
 	case DEV_NEW:
 		if (guest != HV_XB_CLOSED)
 			open_target(v, hv_read_u64(host(v), 0, HV_XB_CLOSED, "%s/state", v->at.back), guest);
+		break;
+	case DEV_JOINING:
+		let_in(v);
 		break;
 	case DEV_WAITING:
 		if (guest_refuses(v, &e))
@@ -458,24 +532,45 @@ void dev_end(struct dev *v, const struct hv_err *e)
 	dev_set_state(v, HV_XB_CLOSED);
 }
 
-void dev_worker_gone(struct dev *v)
+/* Its worker has ended, not by our word: another one goes on with what the guest waits for. */
+static void serve_again(struct dev *v, bool quickly)
 {
 	struct hv_err e = { 0 };
 
-	retarget_abort(v, "its worker has ended");
-	if (v->phase == DEV_QUEUED) {
-		dev_add_to_worker(v);
-	} else if (v->phase == DEV_DRAINING) {
-		released(v);
-	} else if (v->phase == DEV_LIVE || v->phase == DEV_STARTING || v->phase == DEV_CLOSING) {
-		hv_err(&e, EPIPE, "its worker ended unexpectedly: the guest's disk is gone; detach and attach it again");
+	if (quickly) {
+		hv_err(&e, EPIPE, "its worker has ended again and again: see hvdrvd's log; detach and attach it again");
 		dev_end(v, &e);
+		return;
+	}
+	v->resumed |= v->phase != DEV_STARTING;
+	share_leave(v);			/* the connection was the worker's */
+	if (!v->policy.revoked)
+		dev_status(v, "recovering");
+	dev_serve(v);
+	policy_poke(v->dom->d);		/* others may wait for it */
+}
+
+void dev_worker_gone(struct dev *v, bool quickly)
+{
+	v->revoking = false;
+	retarget_abort(v, true, "its worker has ended");
+	switch (v->phase) {
+	case DEV_QUEUED: case DEV_STARTING: case DEV_LIVE: case DEV_CLOSING:
+		serve_again(v, quickly);
+		break;
+	case DEV_DRAINING:
+		released(v);
+		break;
+	default:
+		break;
 	}
 }
 
 void dev_first_read(struct dev *v)
 {
-	dev_status(v, "ready");
+	if (!v->policy.revoked)
+		dev_status(v, "ready");
+	policy_answered(v);
 }
 
 void dev_release(struct dev *v)
@@ -483,6 +578,8 @@ void dev_release(struct dev *v)
 	struct hv_about a = dev_about(v);
 
 	hv_log(HV_INFO, &a, "the guest has gone: released");
+	retarget_abort(v, false, "the guest has gone");	/* before its record goes, or that would be made again */
+	direct_leave(v);
 	remove_nodes(v);
 	dev_free(v);
 }

@@ -133,6 +133,15 @@ enum generate_state generate_state(struct daemon *d, const struct hv_os *os, str
 	return st;
 }
 
+int generate_check(struct daemon *d, struct hv_err *e)
+{
+	if (d->opt.no_generate)
+		return hv_err(e, ENOENT, "hvdrvd does not generate");
+	if (access(d->opt.generator, X_OK))
+		return hv_err(e, errno, "%s: %s", d->opt.generator, strerror(errno));
+	return 0;
+}
+
 void generate_stop(struct daemon *d)
 {
 	struct generator *g = d->generator;

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "daemon.h"
+#include "util/fault.h"
 #include "util/sock.h"
 #include "util/str.h"
 
@@ -46,6 +47,15 @@ static void socket_path(const struct daemon *d, uint32_t domid, char *path, size
 	snprintf(path, size, "%s/worker/%u", d->opt.run, domid);
 }
 
+static void tell_end(const struct link *l, int st)
+{
+	char why[48];
+
+	snprintf(why, sizeof(why), WIFSIGNALED(st) ? "killed by signal %d" : "ended with status %d",
+		 WIFSIGNALED(st) ? WTERMSIG(st) : WEXITSTATUS(st));
+	event_worker_ended(l->dom, l->pid, l->quitting ? NULL : why);
+}
+
 /* The worker has ended, or is not ours any more: tell everyone who waits, then the domain. */
 static void link_gone(struct link *l)
 {
@@ -64,6 +74,7 @@ static void link_gone(struct link *l)
 		else
 			hv_log(HV_ERROR, &a, "the worker ended with status %d", WEXITSTATUS(st));
 	}
+	tell_end(l, st);
 	while ((w = TAILQ_FIRST(&l->waiting))) {
 		TAILQ_REMOVE(&l->waiting, w, link);
 		w->fn(w->arg, NULL);
@@ -162,6 +173,7 @@ static int spawn_worker(struct link *l, const struct spawn_fds *fds, struct hv_e
 		posix_spawn_file_actions_adddup2(&fa, from[i], 3 + i);
 	rc = posix_spawn(&l->pid, prog, &fa, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&fa);
+	hv_fault_inherited();
 	return rc ? hv_err(e, rc, "%s cannot be started: %s", prog, strerror(rc)) : 0;
 }
 
@@ -228,10 +240,16 @@ struct link *link_start(struct daemon *d, struct dom *dom, const struct link_eve
 	}
 	l->readable = event_new(d->base, l->sock, EV_READ | EV_PERSIST, on_readable, l);
 	event_add(l->readable, NULL);
+	event_worker_started(dom, l->pid);
 	return l;
 }
 
 int link_send(struct link *l, struct wire_msg *m, int fd, link_reply_fn fn, void *arg)
+{
+	return link_send_fds(l, m, &fd, fd >= 0, fn, arg);
+}
+
+int link_send_fds(struct link *l, struct wire_msg *m, const int *fds, int n, link_reply_fn fn, void *arg)
 {
 	struct waiting *w = calloc(1, sizeof(*w));
 	int rc;
@@ -242,7 +260,7 @@ int link_send(struct link *l, struct wire_msg *m, int fd, link_reply_fn fn, void
 	m->version = WIRE_VERSION;
 	m->seq = w->seq;
 	TAILQ_INSERT_TAIL(&l->waiting, w, link);
-	rc = hv_sock_send(l->sock, m, sizeof(*m), &fd, fd >= 0 ? 1 : 0);
+	rc = hv_sock_send(l->sock, m, sizeof(*m), fds, n);
 	if (rc) {
 		TAILQ_REMOVE(&l->waiting, w, link);
 		free(w);
@@ -282,6 +300,11 @@ void link_quit(struct link *l)
 bool link_quitting(const struct link *l)
 {
 	return l->quitting;
+}
+
+pid_t link_pid(const struct link *l)
+{
+	return l->pid;
 }
 
 struct old_worker {

@@ -19,10 +19,12 @@
 
 #define WORKER_UID 2000000000u		/* a range that neither adduser nor systemd hands out */
 
+#define HOLD_DOWN 10u			/* s */
+
 static const struct option long_opts[] = {
 	{ "repo", 1, NULL, 'r' }, { "keys", 1, NULL, 'k' }, { "state", 1, NULL, 's' }, { "run", 1, NULL, 'R' },
 	{ "libexec", 1, NULL, 'x' }, { "generator", 1, NULL, 'g' }, { "worker-uid", 1, NULL, 'u' },
-	{ "no-generate", 0, NULL, 'n' }, { "verbose", 0, NULL, 'v' }, { "help", 0, NULL, 'h' }, { "version", 0, NULL, 'V' },
+	{ "hold-down", 1, NULL, 'H' }, { "no-generate", 0, NULL, 'n' }, { "verbose", 0, NULL, 'v' }, { "help", 0, NULL, 'h' }, { "version", 0, NULL, 'V' },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -33,16 +35,17 @@ static int help(void)
 	       "  --keys DIR         keys whose signatures are trusted [" HV_KEYS_DIR "]\n"
 	       "  --state DIR        recorded devices [" HV_STATE_DIR "]\n"
 	       "  --run DIR          sockets [" HV_RUN_DIR "]\n"
+	       "  --hold-down S      seconds between automatic switches of one device [%u]\n"
 	       "  --no-generate      place only what the repository has\n"
 	       "  --worker-uid N     uid of domain d's worker is N + d [%u]\n"
-	       "  --verbose          log more\n", WORKER_UID);
+	       "  --verbose          log more\n", HOLD_DOWN, WORKER_UID);
 	return 0;
 }
 
 /* -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, struct options *o)
 {
-	uint64_t uid;
+	uint64_t uid, seconds;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", long_opts, NULL)) != -1) {
@@ -61,6 +64,13 @@ static int parse(int argc, char **argv, struct options *o)
 				return HV_EXIT_USAGE;
 			}
 			o->worker_uid = uid;
+			break;
+		case 'H':
+			if (hv_str_u64(optarg, 86400, &seconds) || !seconds) {
+				fprintf(stderr, "hvdrvd: --hold-down %s: must be 1 to 86400 seconds\n", optarg);
+				return HV_EXIT_USAGE;
+			}
+			o->hold_down_ns = seconds * 1000000000ll;
 			break;
 		case 'h': return help();
 		case 'V': printf("hvdrvd %s\n", PACKAGE_VERSION); return 0;
@@ -172,7 +182,10 @@ static int run(struct daemon *d, struct hv_err *e)
 		event_free(intr);
 	}
 	requests_stop(d);
+	events_stop(d);
 	generate_stop(d);
+	keepers_stop(d);
+	share_stop(d);
 	watch_stop(d);
 	if (d->store_event)
 		event_free(d->store_event);
@@ -185,7 +198,8 @@ int main(int argc, char **argv)
 {
 	struct daemon d = {
 		.opt = { .repo = HV_REPO_DIR, .keys = HV_KEYS_DIR, .state = HV_STATE_DIR, .run = HV_RUN_DIR,
-			 .libexec = HV_LIBEXEC_DIR, .generator = HV_BIN_DIR "/hvdrv-repo", .worker_uid = WORKER_UID },
+			 .libexec = HV_LIBEXEC_DIR, .generator = HV_BIN_DIR "/hvdrv-repo", .xen_state = "/var/lib/xen", .worker_uid = WORKER_UID,
+			 .hold_down_ns = HOLD_DOWN * 1000000000ll },
 	};
 	struct hv_err e = { 0 };
 	int st = parse(argc, argv, &d.opt);
@@ -193,6 +207,7 @@ int main(int argc, char **argv)
 	if (st >= 0)
 		return st;
 	TAILQ_INIT(&d.doms);
+	TAILQ_INIT(&d.shares);
 	signal(SIGPIPE, SIG_IGN);
 	if (sodium_init() < 0)
 		return HV_EXIT_FAILED;

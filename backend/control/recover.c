@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Switches that a former hvdrvd died in. hvdrv-watch has let the guests run again; what is left: a worker that is held is
- * told to go on, on the queues that its guest uses now, and the keys say what is placed.
+ * Switches that a former hvdrvd died in. hvdrv-watch has let the guests run again, unless it had ended, too, or could not; what
+ * is left: a worker that is held is told to go on, on the queues that its guest uses now, and the keys say what is placed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -41,6 +41,24 @@ void recover_tell_worker(struct daemon *d, uint32_t domid, int fd)
 	hv_journal_each(dir, tell, &a);
 }
 
+static bool let_run(void *arg, struct hv_journal *j, const char *why)
+{
+	struct hv_about a = { .domid = j ? j->domid : 0 };
+	struct hv_err e = { 0 };
+
+	if (j && hv_journal_recover(arg, j, &e))
+		hv_log(HV_ERROR, &a, "the former hvdrvd ended in a switch, the guest stays paused: %s", e.text);
+	return false;
+}
+
+void recover_guests(struct daemon *d)
+{
+	char dir[256];
+
+	switch_dir(d, dir, sizeof(dir));
+	hv_journal_each(dir, let_run, d->host);
+}
+
 static int publish(struct hv_host *h, hv_txn t, void *arg)
 {
 	const struct hv_journal *j = arg;
@@ -52,7 +70,7 @@ static int publish(struct hv_host *h, hv_txn t, void *arg)
 	hv_dev_paths(&id, &at);
 	snprintf(generation, sizeof(generation), "%u", j->generation);
 	snprintf(pages, sizeof(pages), "%u", j->ring_pages);
-	rc = hv_writef(h, t, j->mode, "%s/mode", at.back);
+	rc = hv_writef(h, t, dev_mode(j->mode), "%s/mode", at.back);
 	if (!rc)
 		rc = hv_writef(h, t, j->driver, "%s/driver/name", at.back);
 	if (!rc)
@@ -62,6 +80,26 @@ static int publish(struct hv_host *h, hv_txn t, void *arg)
 	return rc ? rc : hv_writef(h, t, pages, "%s/driver/ring-pages", at.back);
 }
 
+/* The old driver is back, under a new generation (hv_swap_restore()). */
+static int publish_generation(struct hv_host *h, const struct hv_journal *j, const char *back)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", j->saved.generation + 2);
+	return hv_writef(h, 0, text, "%s/driver/generation", back);
+}
+
+static void record(struct hv_host *h, const struct hv_journal *j, const char *admin, bool forward)
+{
+	struct hv_about a = { .domid = j->domid };
+
+	hv_writef(h, 0, "done", "%s/retarget/state", admin);
+	hv_writef(h, 0, forward ? "" : "hvdrvd ended in the switch", "%s/retarget/reason", admin);
+	hv_writef(h, 0, forward ? "committed" : "undone", "%s/retarget/result", admin);
+	hv_log(HV_WARN, &a, "switch %llu, in which the former hvdrvd ended: %s", (unsigned long long)j->seq,
+	       forward ? "committed" : "undone");
+}
+
 static bool finish(void *arg, struct hv_journal *j, const char *why)
 {
 	struct hv_host *h = arg;
@@ -69,6 +107,7 @@ static bool finish(void *arg, struct hv_journal *j, const char *why)
 	struct hv_dev_id id = { 0 };
 	struct hv_dev_paths at;
 	bool forward = j && j->state == HV_JOURNAL_RESUMED;
+	int rc = 0;
 
 	if (!j) {
 		hv_log(HV_ERROR, NULL, "a journal of a switch cannot be used: %s", why);
@@ -77,14 +116,17 @@ static bool finish(void *arg, struct hv_journal *j, const char *why)
 	id = (struct hv_dev_id){ .domid = j->domid, .id = j->id };
 	if (hv_domain_uuid(h, j->domid, id.uuid))
 		return true;		/* the guest has gone meanwhile */
+	if (j->state == HV_JOURNAL_PAUSING || j->state == HV_JOURNAL_RESUMING)
+		return false;		/* it is paused still (let_run()): what was overwritten is here only */
 	hv_dev_paths(&id, &at);
-	if (forward && hv_transact(h, publish, j))
+	if (forward)
+		rc = hv_transact(h, publish, j);
+	else if (j->saved.valid)
+		rc = publish_generation(h, j, at.back);
+	if (rc)
 		hv_log(HV_ERROR, &a, "the driver's keys cannot be written to xenstore");
-	hv_writef(h, 0, "done", "%s/retarget/state", at.admin);
-	hv_writef(h, 0, forward ? "" : "hvdrvd ended in the switch", "%s/retarget/reason", at.admin);
-	hv_writef(h, 0, forward ? "committed" : "undone", "%s/retarget/result", at.admin);
-	hv_log(HV_WARN, &a, "switch %llu, in which the former hvdrvd ended: %s", (unsigned long long)j->seq,
-	       forward ? "committed" : "undone");
+	if (!j->renew)
+		record(h, j, at.admin, forward);
 	return true;
 }
 

@@ -2,7 +2,9 @@
 /*
  * The control socket RUN/hvdrvd.sock, for root: one JSON message asks, one answers.
  *   {"cmd": "ping"}                       is a hvdrvd there, and which
- *   {"cmd": "show", "domid": 5}           its devices with their counters
+ *   {"cmd": "show", "domid": 5}           its devices with their counters; "inspect": and what else can be wrong with them
+ *   {"cmd": "events", "uuid": "..."}      a message for each event from now on; without uuid: of all guests
+ *   {"cmd": "dry-run", ...}               could a device switch now? (dryrun.c)
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 #include "util/sock.h"
 
 #define MAX_CLIENTS 32
+#define DRY_RUN_US 20000		/* a question that waits for a keeper, which has a limit of its own */
 
 struct requests {
 	struct daemon *d;
@@ -27,22 +30,22 @@ struct client {
 	struct requests *r;
 	int fd;
 	struct event *readable;
-	/* a show under way */
-	struct json_object *devices;
-	unsigned int waiting;		/* for the workers' counters */
-};
-
-struct stat_wait {
-	struct client *c;
-	struct json_object *row;
+	struct json_object *question;	/* a dry run that is not answered yet */
+	struct event *again;
 };
 
 static void client_free(struct client *c)
 {
-	c->r->clients--;
+	struct requests *r = c->r;
+
 	event_free(c->readable);
+	if (c->again)
+		event_free(c->again);
+	json_object_put(c->question);
 	close(c->fd);
 	free(c);
+	if (!--r->clients && r->fd < 0)
+		free(r);		/* the last answer after requests_stop() */
 }
 
 static void answer(struct client *c, struct json_object *o)
@@ -58,11 +61,6 @@ static void add(struct json_object *o, const char *k, const char *v)
 	json_object_object_add(o, k, json_object_new_string(v));
 }
 
-static void add_u64(struct json_object *o, const char *k, uint64_t v)
-{
-	json_object_object_add(o, k, json_object_new_uint64(v));
-}
-
 static void answer_error(struct client *c, int code, const char *text)
 {
 	struct json_object *o = json_object_new_object();
@@ -72,154 +70,89 @@ static void answer_error(struct client *c, int code, const char *text)
 	answer(c, o);
 }
 
-/* ---- show ---- */
+/* ---- show, events ---- */
 
-/* The upper end of the bucket that holds the p-th of a thousand. */
-static uint64_t quantile(const uint64_t *hist, uint64_t total, unsigned int permille)
-{
-	uint64_t need = (total * permille + 999) / 1000, seen = 0;
-
-	for (int b = 0; b < WIRE_HIST; b++) {
-		seen += hist[b];
-		if (seen >= need && seen)
-			return 2ull << b;
-	}
-	return 0;
-}
-
-static void add_latency(struct json_object *row, const struct wire_stats *s)
-{
-	uint64_t total = 0;
-
-	for (int b = 0; b < WIRE_HIST; b++)
-		total += s->latency[b];
-	add_u64(row, "latency_p50_ns", quantile(s->latency, total, 500));
-	add_u64(row, "latency_p99_ns", quantile(s->latency, total, 990));
-	add_u64(row, "latency_max_ns", quantile(s->latency, total, 1000));
-}
-
-static void add_stats(struct json_object *row, const struct wire_stats *s)
-{
-	static const char *const ops[] = { "read", "write", "flush", "discard", "write_zeroes" };
-	struct json_object *rej = json_object_new_object();
-	char key[40];
-
-	for (int i = 0; i < HVDRV_OPS; i++) {
-		snprintf(key, sizeof(key), "%s_requests", ops[i]);
-		add_u64(row, key, s->requests[i]);
-		if (i == HVDRV_OP_FLUSH)
-			continue;
-		snprintf(key, sizeof(key), "%s_bytes", ops[i]);
-		add_u64(row, key, s->bytes[i]);
-	}
-	add_u64(row, "errors", s->errors);
-	add_u64(row, "in_flight", s->inflight);
-	add_u64(row, "copy_hypercalls", s->copies);
-	add_u64(row, "events_sent", s->events_out);
-	add_u64(row, "events_received", s->events_in);
-	add_latency(row, s);
-	for (int i = 1; i < HV_REJECTS; i++)
-		add_u64(rej, hv_reject_name(i), s->rejects[i]);
-	json_object_object_add(row, "rejects", rej);
-}
-
-static void finish_show(struct client *c)
+static void shown(void *arg, struct json_object *devices)
 {
 	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, "devices", c->devices);
-	c->devices = NULL;
+	json_object_object_add(o, "devices", devices);
+	answer(arg, o);
+	client_free(arg);
+}
+
+static void show(struct client *c, uint32_t domid, bool inspect)
+{
+	event_del(c->readable);		/* one question each */
+	if (show_start(c->r->d, domid, inspect, shown, c)) {
+		answer_error(c, ENOMEM, "no memory");
+		client_free(c);
+	}
+}
+
+/* The connection is the listener's from now on. */
+static void listen_to_events(struct client *c, const char *uuid)
+{
+	int fd = dup(c->fd), rc = fd < 0 ? -errno : events_listen(c->r->d, fd, uuid);
+
+	if (rc) {
+		answer_error(c, -rc, rc == -EUSERS ? "as many listen to events as may" : strerror(-rc));
+		if (fd >= 0)
+			close(fd);
+	}
+	client_free(c);
+}
+
+static void ping(struct client *c)
+{
+	struct json_object *o = json_object_new_object();
+
+	add(o, "version", PACKAGE_VERSION);
+	json_object_object_add(o, "pid", json_object_new_int(getpid()));
+	json_object_object_add(o, "watch_pid", json_object_new_int(watch_pid(c->r->d)));
 	answer(c, o);
 	client_free(c);
 }
 
-static void got_stats(void *arg, const struct wire_msg *m)
+static void try_dry_run(evutil_socket_t fd, short what, void *arg)
 {
-	struct stat_wait *w = arg;
-	struct client *c = w->c;
+	const struct timeval tv = { .tv_usec = DRY_RUN_US };
+	struct client *c = arg;
+	struct json_object *o = dry_run(c->r->d, c->question, what != 0);
 
-	if (m && m->type == WIRE_STATS)
-		add_stats(w->row, &m->stats);
-	free(w);
-	if (!--c->waiting)
-		finish_show(c);
-}
-
-static struct json_object *row_of(const struct dev *v)
-{
-	static const char *const phases[] = {
-		"new", "waiting-for-guest", "generating", "placed", "starting", "connected", "closing", "draining",
-		"leaving", "failed",
-	};
-	struct json_object *row = json_object_new_object();
-
-	json_object_object_add(row, "id", json_object_new_int(v->id.id));
-	add(row, "name", v->params.name);
-	add(row, "phase", phases[v->phase]);
-	if (v->target.fd >= 0) {
-		add(row, "cache", v->target.buffered ? "buffered" : "direct");
-		add_u64(row, "size_bytes", v->target.bytes);
-		add_u64(row, "block_size", v->target.block_size);
-	}
-	if (*v->image_id)
-		add(row, "image", v->image_id);
-	if (v->phase == DEV_LIVE)
-		add_u64(row, "queues", v->offer.num_queues);
-	return row;
-}
-
-static void ask_stats(struct client *c, struct dev *v, struct json_object *row)
-{
-	struct wire_msg m = { .type = WIRE_STATS, .dev = v->id.id };
-	struct stat_wait *w = calloc(1, sizeof(*w));
-
-	if (!w)
+	if (!o) {
+		event_add(c->again, &tv);
 		return;
-	*w = (struct stat_wait){ c, row };
-	if (link_send(v->dom->worker, &m, -1, got_stats, w))
-		free(w);
-	else
-		c->waiting++;
+	}
+	answer(c, o);
+	client_free(c);
 }
 
-static void show(struct client *c, uint32_t domid)
+static void begin_dry_run(struct client *c, struct json_object *q)
 {
-	struct dom *dom = dom_find(c->r->d, domid);
-	struct dev *v;
-
-	c->devices = json_object_new_array();
-	if (dom) {
-		TAILQ_FOREACH(v, &dom->devs, link) {
-			struct json_object *row = row_of(v);
-
-			json_object_array_add(c->devices, row);
-			if (v->phase == DEV_LIVE && dom->worker)
-				ask_stats(c, v, row);
-		}
-	}
 	event_del(c->readable);		/* one question each */
-	if (!c->waiting)
-		finish_show(c);
+	c->question = json_object_get(q);
+	c->again = event_new(c->r->d->base, -1, 0, try_dry_run, c);
+	try_dry_run(-1, 0, c);
 }
 
 /* ---- clients ---- */
 
 static void on_question(struct client *c, const char *text)
 {
-	struct json_object *q = json_tokener_parse(text), *cmd = NULL, *domid = NULL;
+	struct json_object *q = json_tokener_parse(text), *v = NULL;
 	const char *name = "";
 
-	if (q && json_object_object_get_ex(q, "cmd", &cmd))
-		name = json_object_get_string(cmd);
-	if (!strcmp(name, "show") && json_object_object_get_ex(q, "domid", &domid)) {
-		show(c, json_object_get_int(domid));
+	if (q && json_object_object_get_ex(q, "cmd", &v))
+		name = json_object_get_string(v);
+	if (!strcmp(name, "show") && json_object_object_get_ex(q, "domid", &v)) {
+		show(c, json_object_get_int(v), json_object_object_get_ex(q, "inspect", NULL));
+	} else if (!strcmp(name, "events")) {
+		listen_to_events(c, json_object_object_get_ex(q, "uuid", &v) ? json_object_get_string(v) : NULL);
+	} else if (!strcmp(name, "dry-run")) {
+		begin_dry_run(c, q);
 	} else if (!strcmp(name, "ping")) {
-		struct json_object *o = json_object_new_object();
-
-		add(o, "version", PACKAGE_VERSION);
-		json_object_object_add(o, "pid", json_object_new_int(getpid()));
-		answer(c, o);
-		client_free(c);
+		ping(c);
 	} else {
 		answer_error(c, EINVAL, "unknown command");
 		client_free(c);
@@ -297,6 +230,8 @@ void requests_stop(struct daemon *d)
 	unlink(path);
 	event_free(d->requests->acceptable);
 	close(d->requests->fd);
-	free(d->requests);
+	d->requests->fd = -1;
+	if (!d->requests->clients)
+		free(d->requests);
 	d->requests = NULL;
 }

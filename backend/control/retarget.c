@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A switch of one device: does what the machine in core/retarget.c says. Between pause and unpause nothing is waited for:
- * no xenstore, no worker, no event loop; all that could be made before was made in PREPARE.
+ * no xenstore, no worker, no event loop; all that could be made before was made in PREPARE. The same machine takes over the
+ * requests of a worker that has died: the driver stays, its queues are new.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
 
 #define LOOK_US 500		/* how often `inside` and `adopted` are looked at, while waited for */
 #define GENERATOR_US 100000
+#define WINDOW_US 20000
+#define FAULT(t, name) hv_fault((t)->renew ? "renew-" name : name)
 
 struct retarget {
 	struct dev *v;
@@ -25,7 +28,10 @@ struct retarget {
 	char image_id[65];
 	char from[16], to[16], who[48];
 	uint64_t seq;
-	bool held;			/* the worker has answered HOLD */
+	bool renew;			/* a worker has died: no other driver, no worker to ask, no record */
+	bool quiet;			/* of a device that is held: tried so often that only what comes of it is told */
+	bool kept;			/* it failed by what the guest did */
+	bool asked, held;		/* HOLD was sent and not refused; the worker has answered it */
 	struct hv_inflight_table table[HVDRV_MAX_QUEUES];
 	struct event *look;
 };
@@ -44,45 +50,7 @@ static void look_after(struct retarget *t, long us)
 	event_add(t->look, &tv);
 }
 
-/* ---- the record: what is happening, and what happened (hvdrv-xenstore(7)) ---- */
-
-struct keyed {
-	const char *key;
-	const char *text;
-	uint64_t number;
-};
-
-#define TEXT(k, v) { (k), (v), 0 }
-#define NUMBER(k, v) { (k), NULL, (v) }
-
-struct record {
-	const char *dir;
-	struct keyed keys[12];
-	int n;
-};
-
-static int write_record(struct hv_host *h, hv_txn x, void *arg)
-{
-	const struct record *r = arg;
-	char num[24];
-	int rc = 0;
-
-	for (int i = 0; !rc && i < r->n; i++) {
-		snprintf(num, sizeof(num), "%llu", (unsigned long long)r->keys[i].number);
-		rc = hv_writef(h, x, r->keys[i].text ? r->keys[i].text : num, "%s/retarget/%s", r->dir, r->keys[i].key);
-	}
-	return rc;
-}
-
-static void record_begin(struct retarget *t)
-{
-	struct record r = { t->v->at.admin, {
-		NUMBER("seq", t->seq), TEXT("state", "running"), TEXT("from", t->from), TEXT("to", t->to), TEXT("who", t->who),
-		TEXT("result", "running"), TEXT("reason", "")
-	}, 7 };
-
-	hv_transact(host(t), write_record, &r);
-}
+/* ---- what is told of it ---- */
 
 static unsigned int sum(const struct retarget *t, enum hvdrv_record_state s)
 {
@@ -93,31 +61,63 @@ static unsigned int sum(const struct retarget *t, enum hvdrv_record_state s)
 	return n;
 }
 
+static struct switch_note note_of(const struct retarget *t)
+{
+	struct switch_note n = { .seq = t->seq, .who = t->who, .from = t->from, .to = t->to, .result = t->m.result,
+		.reason = t->m.why.text, .freeze_ns = t->m.freeze_ns, .stall_ns = t->m.stall_ns,
+		.carried = { sum(t, HVDRV_REC_READY), sum(t, HVDRV_REC_BEGUN), sum(t, HVDRV_REC_DONE) } };
+
+	for (uint32_t i = 0; i < t->v->slot.num_queues; i++)
+		for (int op = 0; op < HVDRV_OPS; op++)
+			n.ops[op] += t->swap.queue[i].ops[op];
+	return n;
+}
+
+static void tell_begin(struct retarget *t)
+{
+	const struct switch_note n = note_of(t);
+
+	if (t->quiet)
+		count_switch_begin(t->v);
+	else
+		note_begin(t->v, &n);
+}
+
 static void record_end(struct retarget *t)
 {
-	struct record r = { t->v->at.admin, {
-		TEXT("state", "done"), TEXT("result", hv_retarget_result_name(t->m.result)), TEXT("reason", t->m.why.text),
-		NUMBER("freeze-ns", t->m.freeze_ns), NUMBER("stall-ns", t->m.stall_ns),
-		NUMBER("carried", sum(t, HVDRV_REC_READY) + sum(t, HVDRV_REC_BEGUN) + sum(t, HVDRV_REC_DONE)),
-		NUMBER("carried-ready", sum(t, HVDRV_REC_READY)), NUMBER("carried-begun", sum(t, HVDRV_REC_BEGUN)),
-		NUMBER("carried-done", sum(t, HVDRV_REC_DONE))
-	}, 9 };
+	const struct switch_note n = note_of(t);
 	struct hv_about a = dev_about(t->v);
 
-	hv_log(t->m.result == HV_RT_COMMITTED ? HV_INFO : HV_WARN, &a,
-	       "switch %llu from %s to %s for %s: %s%s%s; freeze %lld us, stall %lld us, carried %u ready, %u begun, %u done",
-	       (unsigned long long)t->seq, t->from, t->to, t->who, hv_retarget_result_name(t->m.result), t->m.why.code ? ": " : "",
-	       t->m.why.text, (long long)t->m.freeze_ns / 1000, (long long)t->m.stall_ns / 1000, sum(t, HVDRV_REC_READY),
-	       sum(t, HVDRV_REC_BEGUN), sum(t, HVDRV_REC_DONE));
-	hv_transact(host(t), write_record, &r);
+	if (t->quiet && t->m.result == HV_RT_UNDONE) {
+		hv_log(HV_DEBUG, &a, "held still: %s", t->m.why.text);
+		return;
+	}
+	if (t->quiet)
+		note_begin(t->v, &n);
+	/* what policy tries again and again is said once */
+	note_end(t->v, &n, policy_said_so(t->v, t->who, &t->m.why) ? HV_DEBUG : HV_WARN);
+}
+
+/* Of a renewal: only the log tells. The record is of switches, which somebody asked for. */
+static void log_renewed(struct retarget *t)
+{
+	struct hv_about a = dev_about(t->v);
+
+	if (t->m.result == HV_RT_UNDONE)
+		hv_log(HV_WARN, &a, "not taken over by another worker: %s", t->m.why.text);
+	else
+		hv_log(HV_INFO, &a, "taken over by another worker%s; freeze %lld us, stall %lld us, %u requests begin again",
+		       t->m.result == HV_RT_COMMITTED ? "" : ", but its guest has not looked yet", (long long)t->m.freeze_ns / 1000,
+		       (long long)t->m.stall_ns / 1000, sum(t, HVDRV_REC_READY));
 }
 
 /* ---- what the machine asks for ---- */
 
-static int check_domain(struct retarget *t, struct hv_err *e)
+int retarget_check_guest(const struct dev *v, struct hv_err *e)
 {
+	struct hv_host *h = v->dom->d->host;
 	struct hv_domain d;
-	int rc = host(t)->ops->domain(host(t), t->v->id.domid, &d);
+	int rc = h->ops->domain(h, v->id.domid, &d);
 
 	if (rc || d.dying)
 		return hv_err(e, ESRCH, "the guest is going");
@@ -128,7 +128,7 @@ static int check_domain(struct retarget *t, struct hv_err *e)
 
 static enum wire_format format_of(const struct hv_image_header *h)
 {
-	return !strcmp(h->device, "nvme") ? WIRE_NVME : WIRE_BLKIF;
+	return dev_format(h->device);
 }
 
 /* All that whoever finds it after our death needs; the begun requests are added in do_resume(). */
@@ -145,6 +145,7 @@ static int write_journal(struct retarget *t, struct hv_err *e)
 	j->foreign = v->slot.foreign;
 	j->format = format_of(&t->img.h);
 	j->seq = t->seq;
+	j->renew = t->renew;
 	snprintf(j->mode, sizeof(j->mode), "%s", t->to);
 	snprintf(j->driver, sizeof(j->driver), "%s", t->img.h.device);
 	memcpy(j->image_id, t->image_id, sizeof(j->image_id));
@@ -154,12 +155,48 @@ static int write_journal(struct retarget *t, struct hv_err *e)
 	return 0;
 }
 
+/* What the new driver is to be served from is what the guest's disk was all the time, and as large. */
+int retarget_check_target(const struct dev *v, struct hv_err *e)
+{
+	struct hv_params p = v->params;
+	struct target now;
+	int rc;
+
+	p.shared = true;		/* it is held already, by us */
+	rc = target_open(&p, false, &now, e);
+	if (rc)
+		return rc;
+	if (!target_same(&now, &v->target))
+		rc = hv_err(e, ESTALE, "%s is another target than the one that is served: put it back", v->params.backend);
+	else if (now.bytes < v->target.bytes || now.block_size != v->target.block_size)
+		rc = hv_err(e, ERANGE, "%s is narrower than the guest's disk (%llu bytes in blocks of %u, not %llu in blocks of %u)",
+			    v->params.backend, (unsigned long long)now.bytes, now.block_size,
+			    (unsigned long long)v->target.bytes, v->target.block_size);
+	target_close(&now);
+	return rc;
+}
+
+/* The driver, for a target and a controller that are right. Once it is there what else is waited for does not change it. */
+static int choose(struct retarget *t, struct hv_err *e)
+{
+	int rc = t->renew ? 0 : retarget_check_target(t->v, e);
+
+	if (!rc && direct_mode(t->to))
+		rc = direct_check(t->v, e);
+	return rc || t->renew ? rc : dev_find_image(t->v, t->to, &t->img, t->image_id, e);
+}
+
 static int prepare(struct retarget *t, struct hv_err *e)
 {
-	int rc = check_domain(t, e);
+	int rc = retarget_check_guest(t->v, e);
 
-	if (!rc)
-		rc = dev_find_image(t->v, t->to, &t->img, t->image_id, e);
+	if (rc == -EBUSY && t->renew)
+		return -EINPROGRESS;	/* paused, it cannot notice that it is not served */
+	t->kept = rc == -EBUSY;
+	if (!rc && !t->img.payload)
+		rc = choose(t, e);
+	if (!rc && direct_mode(t->to))
+		rc = direct_prepare(t->v, e);
 	if (!rc)
 		rc = write_journal(t, e);
 	if (rc)
@@ -173,7 +210,7 @@ static void do_prepare(struct retarget *t)
 	int rc = prepare(t, &e);
 
 	if (rc == -EINPROGRESS)
-		look_after(t, GENERATOR_US);
+		look_after(t, t->img.payload ? WINDOW_US : GENERATOR_US);
 	else
 		advance(t, rc ? HV_RT_EV_FAILED : HV_RT_EV_OK, &e);
 }
@@ -186,6 +223,7 @@ static void on_held(void *arg, const struct wire_msg *m)
 	if (!m)
 		return;			/* the worker has gone: dev_worker_gone() ends the switch */
 	if (m->type != WIRE_HELD) {
+		t->asked = false;
 		hv_err(&e, EPROTO, "the worker cannot hold it: %.*s", (int)sizeof(m->error.text), m->error.text);
 		advance(t, HV_RT_EV_FAILED, &e);
 		return;
@@ -201,10 +239,17 @@ static void do_hold(struct retarget *t)
 	struct hv_err e = { 0 };
 	int rc;
 
-	hv_fault("prepared");
+	m.hold.drain = direct_mode(t->to);	/* what is begun cannot be answered by hardware */
+	FAULT(t, "prepared");
 	hv_swap_hold(&t->swap, true);
-	hv_fault("holding");
+	FAULT(t, "holding");
+	if (t->renew) {
+		t->held = true;
+		look_after(t, 0);
+		return;
+	}
 	rc = link_send(t->v->dom->worker, &m, -1, on_held, t);
+	t->asked = !rc;
 	if (rc) {
 		hv_err(&e, -rc, "the worker does not answer: %s", strerror(-rc));
 		advance(t, HV_RT_EV_FAILED, &e);
@@ -218,11 +263,11 @@ static void do_pause(struct retarget *t)
 	struct hv_err e = { 0 };
 	int rc;
 
-	hv_fault("held");
+	FAULT(t, "held");
 	hv_journal_set(t->journal, HV_JOURNAL_PAUSING);
-	hv_fault("pausing");
+	FAULT(t, "pausing");
 	rc = host(t)->ops->pause(host(t), t->v->id.domid);
-	hv_fault("paused");
+	FAULT(t, "paused");
 	if (rc) {
 		hv_journal_set(t->journal, HV_JOURNAL_NONE);
 		hv_err(&e, -rc, "the guest cannot be paused: %s", strerror(-rc));
@@ -253,8 +298,13 @@ static void ring_empty(uint8_t *pages, unsigned int begun)
 
 static void do_swap(struct retarget *t)
 {
-	hv_swap_replace(&t->swap, &t->img, t->table, format_of(&t->img.h) == WIRE_BLKIF ? ring_blkif : ring_empty);
-	hv_fault("swapped");
+	hv_swap_ring_fn ring = format_of(&t->img.h) == WIRE_BLKIF ? ring_blkif : ring_empty;
+
+	if (t->renew)
+		hv_swap_renew(&t->swap, ring);
+	else
+		hv_swap_replace(&t->swap, &t->img, t->table, ring);
+	FAULT(t, "swapped");
 	advance(t, HV_RT_EV_OK, NULL);
 }
 
@@ -270,7 +320,8 @@ static void tell_worker(struct retarget *t, bool renewed)
 	m.go.format = format_of(&t->img.h);
 	for (uint32_t i = 0; renewed && i < t->v->slot.num_queues; i++)
 		memcpy(m.go.begun[i], t->swap.queue[i].begun, sizeof(m.go.begun[i]));
-	if (t->held)
+	/* also when it has not answered yet: it would hold the device for ever */
+	if (t->asked)
 		link_send(t->v->dom->worker, &m, -1, ignored, NULL);
 }
 
@@ -280,25 +331,31 @@ static void do_resume(struct retarget *t)
 
 	for (uint32_t i = 0; i < v->slot.num_queues; i++)
 		memcpy(t->journal->begun[i], t->swap.queue[i].begun, sizeof(t->journal->begun[i]));
+	count_guest(v);			/* nobody runs in the old driver any more */
 	hv_journal_set(t->journal, HV_JOURNAL_RESUMING);
-	hv_fault("resuming");
+	FAULT(t, "resuming");
 	unpause(t);
-	hv_fault("unpaused");
+	FAULT(t, "unpaused");
 	hv_journal_set(t->journal, HV_JOURNAL_RESUMED);
-	hv_fault("resumed");
+	FAULT(t, "resumed");
 	v->image = t->img.h;
 	memcpy(v->image_id, t->image_id, sizeof(v->image_id));
 	snprintf(v->mode, sizeof(v->mode), "%s", t->to);
-	tell_worker(t, true);
-	hv_fault("told");
 	look_after(t, LOOK_US);
+	if (t->renew) {
+		dev_add_to_worker(v);	/* the last line: when there is no worker any more, t is gone */
+		return;
+	}
+	tell_worker(t, true);
+	FAULT(t, "told");
 }
 
 static void do_release(struct retarget *t)
 {
 	hv_swap_hold(&t->swap, false);
-	hv_fault("released");
-	tell_worker(t, false);
+	FAULT(t, "released");
+	if (!t->v->policy.revoked)
+		tell_worker(t, false);
 	advance(t, HV_RT_EV_OK, NULL);
 }
 
@@ -306,7 +363,7 @@ static void do_release(struct retarget *t)
 static void do_restore(struct retarget *t)
 {
 	hv_swap_restore(&t->swap);
-	hv_fault("restored");
+	FAULT(t, "restored");
 	unpause(t);
 	hv_journal_set(t->journal, HV_JOURNAL_NONE);
 	advance(t, HV_RT_EV_OK, NULL);
@@ -323,6 +380,8 @@ static void retarget_free(struct retarget *t)
 {
 	char dir[256];
 
+	if (t->v->dom->worker)
+		link_forget(t->v->dom->worker, t);	/* an answer that comes now is too late */
 	switch_dir(t->v->dom->d, dir, sizeof(dir));
 	event_free(t->look);
 	hv_image_free(&t->img);
@@ -331,24 +390,73 @@ static void retarget_free(struct retarget *t)
 	free(t);
 }
 
+/* Hardware queues that are not used, or not any more: not before somebody else is behind the guest's queues. */
+static void settle_direct(struct retarget *t)
+{
+	if (!direct_is(t->v))
+		direct_leave(t->v);
+}
+
+/* Also when it was put back: its generation is a new one, which must not be used twice. */
+static bool was_replaced(const struct retarget *t)
+{
+	return t->swap.saved && t->swap.saved->valid;
+}
+
+static void publish(struct retarget *t)
+{
+	struct hv_about a = dev_about(t->v);
+	int rc;
+
+	path_settle(t->v);
+	rc = dev_publish_driver(t->v);
+
+	if (rc)
+		hv_log(HV_ERROR, &a, "the driver's keys cannot be written to xenstore: %s; do not restart hvdrvd before another switch",
+		       strerror(-rc));
+}
+
+static void tell_end(struct retarget *t)
+{
+	if (t->renew)
+		log_renewed(t);
+	else
+		record_end(t);
+}
+
+static enum hv_policy_outcome outcome(const struct retarget *t)
+{
+	if (t->m.result == HV_RT_COMMITTED)
+		return HV_POLICY_DONE;
+	return t->kept ? HV_POLICY_KEPT : HV_POLICY_FAILED;
+}
+
 static void end(struct retarget *t)
 {
-	bool back = t->m.result == HV_RT_UNCONFIRMED && strncmp(t->who, "revert-of:", 10);
+	bool back = !t->renew && t->m.result == HV_RT_UNCONFIRMED && strncmp(t->who, "revert-of:", 10), undone;
+	bool over = !t->renew && t->m.result != HV_RT_UNDONE && t->v->policy.revoked;
 	struct dev *v = t->v;
 	char to[16], who[48];
 	struct hv_err e;
 
 	snprintf(to, sizeof(to), "%s", t->from);
 	snprintf(who, sizeof(who), "revert-of:%llu", (unsigned long long)t->seq);
-	hv_fault("ending");
+	FAULT(t, "ending");
 	/* not before: xenstore is slow, and the guest's requests wait until it is seen that it has adopted */
-	if (t->m.result != HV_RT_UNDONE)
-		dev_publish_driver(v);
-	hv_fault("published");
-	record_end(t);
+	if (was_replaced(t))
+		publish(t);
+	settle_direct(t);
+	FAULT(t, "published");
+	tell_end(t);
+	undone = t->renew && t->m.result == HV_RT_UNDONE;
 	v->retarget = NULL;
+	policy_ended(v, t->who, outcome(t), &t->m.why);
 	retarget_free(t);
-	if (back)
+	if (undone)
+		dev_serve_later(v);
+	else if (over)
+		revoke_over(v);		/* late or not: it has the driver that it was to have */
+	else if (back)
 		retarget_start(v, to, who, HV_RT_HOLD_NS, &e);
 	dev_reconcile(v);		/* what was put off meanwhile */
 }
@@ -375,12 +483,21 @@ static void advance(struct retarget *t, enum hv_rt_event ev, const struct hv_err
 	perform(t, hv_retarget_step(&t->m, ev, hv_now_ns(), e));
 }
 
+/* Nothing of a hardware queue is carried: it is waited for. Unless the queue is gone: then it begins again. */
+static bool is_drained(const struct retarget *t)
+{
+	return !direct_mode(t->from) || t->renew || t->v->direct.lost || hv_swap_idle(&t->swap);
+}
+
 static void limit_passed(struct retarget *t)
 {
 	struct hv_err e;
 
+	t->kept = t->m.state == HV_RT_ADOPT || t->held;
 	if (t->m.state == HV_RT_ADOPT)
 		hv_err(&e, ETIMEDOUT, "the guest did not take over its requests within %lld ms", HV_RT_ADOPT_NS / 1000000);
+	else if (!is_drained(t))
+		hv_err(&e, ETIMEDOUT, "the controller did not end what the guest has begun within %lld ms", HV_RT_HOLD_NS / 1000000);
 	else if (!t->held)
 		hv_err(&e, ETIMEDOUT, "the worker did not hold it within %lld ms", HV_RT_HOLD_NS / 1000000);
 	else
@@ -394,7 +511,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 	if (t->m.state == HV_RT_PREPARE)
 		do_prepare(t);
-	else if (t->m.state == HV_RT_HOLD && t->held && !hv_swap_inside(&t->swap))
+	else if (t->m.state == HV_RT_HOLD && t->held && is_drained(t) && !hv_swap_inside(&t->swap))
 		advance(t, HV_RT_EV_OK, NULL);
 	else if (t->m.state == HV_RT_ADOPT && hv_swap_adopted(&t->swap))
 		advance(t, HV_RT_EV_OK, NULL);
@@ -404,48 +521,88 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 		look_after(t, LOOK_US);
 }
 
-int retarget_start(struct dev *v, const char *mode, const char *who, int64_t deadline_ns, struct hv_err *e)
+static struct retarget *retarget_new(struct dev *v, const char *mode, int64_t deadline_ns)
 {
-	struct retarget *t;
+	struct retarget *t = calloc(1, sizeof(*t));
 
-	if (v->retarget)
-		return hv_err(e, EBUSY, "a switch is under way");
-	if (v->phase != DEV_LIVE || !v->dom->worker)
-		return hv_err(e, EAGAIN, "the device is not served now");
-	t = calloc(1, sizeof(*t));
 	if (!t)
-		return hv_err(e, ENOMEM, "no memory");
+		return NULL;
 	t->v = v;
 	t->look = event_new(v->dom->d->base, -1, 0, on_look, t);
 	snprintf(t->from, sizeof(t->from), "%s", v->mode);
 	snprintf(t->to, sizeof(t->to), "%s", mode);
-	snprintf(t->who, sizeof(t->who), "%s", who);
-	t->seq = 1 + hv_read_u64(host(t), 0, UINT64_MAX - 1, "%s/retarget/seq", v->at.admin);
+	t->seq = hv_read_u64(host(t), 0, UINT64_MAX - 1, "%s/retarget/seq", v->at.admin);
 	hv_retarget_init(&t->m, deadline_ns);
 	v->retarget = t;
+	return t;
+}
+
+int retarget_check(const struct dev *v, struct hv_err *e)
+{
+	if (v->phase != DEV_LIVE || !v->dom->worker)
+		return hv_err(e, EAGAIN, "the device is not served now");
+	if (v->retarget)
+		return hv_err(e, EBUSY, "a switch is under way");
+	return 0;
+}
+
+int retarget_start(struct dev *v, const char *mode, const char *who, int64_t deadline_ns, struct hv_err *e)
+{
+	struct retarget *t;
+	int rc = retarget_check(v, e);
+
+	if (rc)
+		return rc;
+	t = retarget_new(v, mode, deadline_ns);
+	if (!t)
+		return hv_err(e, ENOMEM, "no memory");
+	t->seq++;
+	snprintf(t->who, sizeof(t->who), "%s", who);
+	t->quiet = v->policy.revoked && !strcmp(who, "policy");
 	v->generated = false;
-	record_begin(t);
+	direct_ask_anew(v);
+	tell_begin(t);
 	advance(t, HV_RT_EV_START, NULL);
 	return 0;
 }
 
-void retarget_abort(struct dev *v, const char *why)
+int retarget_renew(struct dev *v, struct hv_err *e)
+{
+	struct retarget *t = retarget_new(v, v->mode, HV_RT_HOLD_NS);
+
+	if (!t)
+		return hv_err(e, ENOMEM, "no memory");
+	t->renew = true;
+	t->img.h = v->image;
+	memcpy(t->image_id, v->image_id, sizeof(t->image_id));
+	v->phase = DEV_STARTING;
+	advance(t, HV_RT_EV_START, NULL);
+	return 0;
+}
+
+bool retarget_is_switch(const struct dev *v)
+{
+	return v->retarget && !v->retarget->renew;
+}
+
+void retarget_abort(struct dev *v, bool lives, const char *why)
 {
 	struct retarget *t = v->retarget;
 
 	if (!t)
 		return;
-	if (v->dom->worker)
-		link_forget(v->dom->worker, t);
 	if (t->m.state == HV_RT_HOLD)
 		hv_swap_hold(&t->swap, false);
-	hv_err(&t->m.why, ECANCELED, "%s", why);
 	t->m.result = HV_RT_UNDONE;
-	if (t->m.state == HV_RT_ADOPT) {	/* the guest runs the new driver already: whoever comes next must know */
-		t->m.result = hv_swap_adopted(&t->swap) ? HV_RT_COMMITTED : HV_RT_UNCONFIRMED;
-		dev_publish_driver(v);
+	if (t->m.state == HV_RT_ADOPT) {	/* the guest runs the new driver already: so does whoever comes next */
+		t->m.result = lives || hv_swap_adopted(&t->swap) ? HV_RT_COMMITTED : HV_RT_UNCONFIRMED;
+		publish(t);
 	}
-	record_end(t);
+	if (t->m.result != HV_RT_COMMITTED)
+		hv_err(&t->m.why, ECANCELED, "%s", why);
+	settle_direct(t);
+	tell_end(t);
 	v->retarget = NULL;
+	policy_ended(v, t->who, outcome(t), &t->m.why);
 	retarget_free(t);
 }

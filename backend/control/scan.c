@@ -50,6 +50,7 @@ static void on_worker_event(struct dom *dom, const struct wire_msg *m)
 
 static void on_worker_gone(struct dom *dom)
 {
+	bool quickly = !link_quitting(dom->worker) && dom_worker_dies_quickly(dom);
 	struct dev *v, *next;
 
 	dom->worker = NULL;
@@ -58,7 +59,7 @@ static void on_worker_gone(struct dom *dom)
 		return;
 	}
 	TAILQ_FOREACH_SAFE(v, &dom->devs, link, next)
-		dev_worker_gone(v);
+		dev_worker_gone(v, quickly);
 	dom_check_empty(dom);
 }
 
@@ -95,6 +96,7 @@ void dom_check_empty(struct dom *dom)
 	if (!dom->dying && !dom->d->stopping)
 		return;
 	TAILQ_REMOVE(&dom->d->doms, dom, link);
+	dom_os_free(dom);
 	free(dom->name);
 	free(dom);
 }
@@ -125,19 +127,24 @@ static void attach_recorded(struct dom *dom)
 
 static void scan_devices(struct dom *dom);
 
-static void scan_domain(struct daemon *d, uint32_t domid)
+/* NULL: it is not there any more. */
+static struct dom *dom_seen(struct daemon *d, uint32_t domid)
 {
 	struct hv_domain info;
 	char uuid[HV_UUID_LEN + 1];
 	struct dom *dom = dom_find(d, domid);
 
-	if (!dom) {
-		if (d->host->ops->domain(d->host, domid, &info) || info.dying || hv_domain_uuid(d->host, domid, uuid))
-			return;
-		dom = dom_new(d, domid, uuid);
-		if (!dom)
-			return;
-	}
+	if (dom || d->host->ops->domain(d->host, domid, &info) || info.dying || hv_domain_uuid(d->host, domid, uuid))
+		return dom;
+	return dom_new(d, domid, uuid);
+}
+
+static void scan_domain(struct daemon *d, uint32_t domid)
+{
+	struct dom *dom = dom_seen(d, domid);
+
+	if (!dom)
+		return;
 	attach_recorded(dom);
 	scan_devices(dom);
 }
@@ -195,6 +202,23 @@ static void scan_devices(struct dom *dom)
 	hv_device_each(dom->d->host, dom->domid, scan_device, dom);
 }
 
+/* After a restart, those that their guests use: what a guest has for itself must be known before another is let in. */
+static void scan_connected(void *arg, uint32_t id)
+{
+	struct dom *dom = arg;
+
+	if (hv_read_u64(dom->d->host, 0, HV_XB_CLOSED, HV_BACK "/%u/%u/state", dom->domid, id) == HV_XB_CONNECTED)
+		scan_device(dom, id);
+}
+
+static void take_up_domain(struct daemon *d, uint32_t domid)
+{
+	struct dom *dom = dom_seen(d, domid);
+
+	if (dom)
+		hv_device_each(d->host, domid, scan_connected, dom);
+}
+
 /* Nodes of a domain that went while no hvdrvd ran. */
 static void remove_stale(void *arg, uint32_t id)
 {
@@ -239,7 +263,7 @@ static void on_admin(struct daemon *d, const char *path)
 	unsigned int id;
 
 	if (sscanf(path, HV_ADMIN "/%36[0-9a-f-]/%u", uuid, &id) != 2 ||
-	    (!strstr(path, "/request") && !strstr(path, "/want")))
+	    (!strstr(path, "/request") && !strstr(path, "/want") && !strstr(path, "/weight")))
 		return;
 	TAILQ_FOREACH(dom, &d->doms, link) {
 		if (strcmp(dom->uuid, uuid))
@@ -248,6 +272,7 @@ static void on_admin(struct daemon *d, const char *path)
 		if (!v)
 			return;
 		v->wanted |= !!strstr(path, "/want");
+		v->weigh |= !!strstr(path, "/weight");
 		dev_reconcile(v);
 		return;
 	}
@@ -283,6 +308,7 @@ static void on_store(evutil_socket_t fd, short what, void *arg)
 
 void scan_all(struct daemon *d)
 {
+	each_domain(d, HV_BACK, take_up_domain);
 	each_domain(d, "/local/domain", scan_domain);
 	each_domain(d, HV_BACK, sweep_domain);
 }
@@ -303,8 +329,10 @@ int scan_start(struct daemon *d, struct hv_err *e)
 		return hv_err(e, -rc, "xenstore: %s", strerror(-rc));
 	d->store_event = event_new(d->base, d->host->ops->watch_fd(d->host), EV_READ | EV_PERSIST, on_store, d);
 	event_add(d->store_event, NULL);
+	recover_guests(d);		/* first: a worker is told what became of its guest's queues */
 	link_sweep(d);
 	recover_finish(d);
+	direct_sweep(d);
 	scan_all(d);
 	return 0;
 }
@@ -320,9 +348,10 @@ void scan_stop(struct daemon *d)
 	bool busy = false;
 
 	d->stopping = true;
+	policy_stop(d);
 	TAILQ_FOREACH_SAFE(dom, &d->doms, link, ndom) {
 		TAILQ_FOREACH(v, &dom->devs, link)
-			retarget_abort(v, "hvdrvd is stopping");
+			retarget_abort(v, true, "hvdrvd is stopping");
 		if (dom->worker) {
 			link_quit(dom->worker);
 			busy = true;

@@ -149,3 +149,8 @@ void watch_stop(struct daemon *d)
 	free(d->watcher);
 	d->watcher = NULL;
 }
+
+pid_t watch_pid(const struct daemon *d)
+{
+	return d->watcher && d->watcher->ended ? d->watcher->pid : 0;
+}

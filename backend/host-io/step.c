@@ -46,6 +46,9 @@ int64_t io_step(const struct io_op *op)
 	case IO_DISCARD:
 		r = fallocate(op->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, op->off, op->len);
 		return r < 0 ? -errno : (int64_t)op->len;
+	case IO_DROP:
+		r = posix_fadvise(op->fd, op->off, op->len, POSIX_FADV_DONTNEED);
+		return r ? -r : (int64_t)op->len;
 	default:
 		return zero(op);
 	}

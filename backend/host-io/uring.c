@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The engine on io_uring: requests and watched descriptors complete in one queue, one system call submits and waits. */
+/*
+ * The engine on io_uring: requests and watched descriptors complete in one queue, one system call submits and waits. A request may
+ * go as NVMe commands to a namespace's generic character device instead of by the block layer (nvme.c).
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -7,6 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include "host-io/io.h"
+#include "host-io/nvme.h"
+#include "host-io/ring.h"
+
+#define DROP_MAX (1u << 30)	/* of the page cache in one request, whose length has 32 bits */
+#define PAUSE_NS 20000000	/* before a command goes once more */
+#define TRIES 5			/* of one that the controller did not carry out */
+#define WAITS 3000		/* of one that did not get to it, for as long as it may be reset: a minute */
 
 struct uring {
 	struct io_engine io;
@@ -15,9 +25,12 @@ struct uring {
 	size_t fixed_size;
 	struct io_watch *due;		/* to be written back and armed again */
 	bool put_off;			/* that was put off once: not again */
+	int personality;		/* of commands */
+	struct __kernel_timespec pause;
 };
 
-#define TAG_WATCH 1ul		/* low bit of user_data: a struct io_watch, else a struct io_op */
+#define TAG_WATCH 1ul		/* low bits of user_data: a struct io_watch, else a struct io_op */
+#define TAG_PAUSE 4ul		/* which goes once more now */
 #define IGNORE ((void *)2)	/* the completion of a removal */
 
 static struct uring *uring(struct io_engine *io)
@@ -47,11 +60,35 @@ static bool is_fixed(const struct uring *u, const uint8_t *buf)
 	return u->fixed && buf >= u->fixed && buf < u->fixed + u->fixed_size;
 }
 
-static void prepare(struct uring *u, struct io_uring_sqe *s, const struct io_op *op)
+/* One command of perhaps several. What is refused here completes as a request that does nothing. */
+static void prepare_command(struct uring *u, struct io_uring_sqe *s, struct io_op *op)
+{
+	struct nvme_uring_cmd c;
+	int64_t n = u->personality ? nvme_command(op, &c) : -EOPNOTSUPP;
+
+	if (n < 0) {
+		op->refused = n;
+		io_uring_prep_nop(s);
+		return;
+	}
+	op->step = n;
+	memset(s, 0, 2 * sizeof(*s));		/* entries of this ring have twice the size */
+	s->opcode = IORING_OP_URING_CMD;
+	s->fd = op->pass->fd;
+	s->cmd_op = NVME_URING_CMD_IO;
+	s->personality = u->personality;
+	memcpy(s->cmd, &c, sizeof(c));
+}
+
+static void prepare(struct uring *u, struct io_uring_sqe *s, struct io_op *op)
 {
 	uint8_t *buf = op->buf + op->moved;
 	uint64_t off = op->off + op->moved, len = op->len - op->moved;
 
+	if (op->pass) {
+		prepare_command(u, s, op);
+		return;
+	}
 	switch (op->kind) {
 	case IO_READ:
 		if (is_fixed(u, buf))
@@ -72,6 +109,10 @@ static void prepare(struct uring *u, struct io_uring_sqe *s, const struct io_op 
 	case IO_DISCARD:
 		io_uring_prep_fallocate(s, op->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len);
 		break;
+	case IO_DROP:
+		op->step = len < DROP_MAX ? len : DROP_MAX;
+		io_uring_prep_fadvise(s, op->fd, off, op->step, POSIX_FADV_DONTNEED);
+		break;
 	default:
 		io_uring_prep_fallocate(s, op->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, off, len);
 		break;
@@ -89,6 +130,8 @@ static void submit_op(struct uring *u, struct io_op *op)
 static void uring_queue(struct io_engine *io, struct io_op *op)
 {
 	op->moved = 0;
+	op->refused = 0;
+	op->tries = 0;
 	submit_op(uring(io), op);
 }
 
@@ -207,9 +250,61 @@ static int uring_buffers(struct io_engine *io, void *mem, size_t size)
 	return 0;
 }
 
+/* Goes on by steps that the engine has chosen. True: not at its end. */
+static bool next_step(struct uring *u, struct io_op *op)
+{
+	op->moved += op->step;
+	if (op->moved >= op->len)
+		return false;
+	op->tries = 0;
+	submit_op(u, op);
+	return true;
+}
+
+/*
+ * How often it may be tried. Of what does not get to the controller while that is reset, which takes its time, Linux 6.1 says EINVAL,
+ * whatever the command is, or that the path has an error.
+ */
+static unsigned int tries(int res)
+{
+	if (res == -EINTR || res == -EAGAIN || res == -EINVAL || (res > 0 && nvme_by_kernel(res)))
+		return WAITS;
+	return res > 0 && nvme_again(res) ? TRIES : 1;
+}
+
+static void submit_later(struct uring *u, struct io_op *op)
+{
+	struct io_uring_sqe *s = get_sqe(u);
+
+	io_uring_prep_timeout(s, &u->pause, 0, 0);
+	io_uring_sqe_set_data(s, (void *)((uintptr_t)op | TAG_PAUSE));
+}
+
+/*
+ * A command has ended. The block layer would try again what was not carried out, as after a reset of the controller; nobody does it
+ * for commands but we.
+ */
+static void on_command(struct uring *u, struct io_op *op, int res)
+{
+	if (op->refused) {
+		op->done(op, op->refused);
+	} else if (res && ++op->tries < tries(res)) {
+		submit_later(u, op);
+	} else if (res) {
+		op->done(op, res == -EINTR || res == -EAGAIN ? -EIO : res < 0 ? res : nvme_errno(res));
+	} else if (op->kind == IO_FLUSH || !next_step(u, op)) {
+		op->done(op, 0);
+	}
+}
+
 static void on_op(struct uring *u, struct io_op *op, int res)
 {
 	bool bytes = op->kind == IO_READ || op->kind == IO_WRITE;
+
+	if (op->pass) {
+		on_command(u, op, res);
+		return;
+	}
 
 	if (op->kind == IO_ZERO && (res == -EOPNOTSUPP || res == -EINVAL || res == -ENODEV)) {
 		int64_t r;
@@ -234,6 +329,8 @@ static void on_op(struct uring *u, struct io_op *op, int res)
 	} else if (bytes && res == 0) {
 		res = -EIO;			/* the file is shorter than it was */
 	}
+	if (op->kind == IO_DROP && !res && next_step(u, op))
+		return;
 	op->done(op, res);
 }
 
@@ -254,6 +351,8 @@ static int uring_run(struct io_engine *io, bool wait)
 			continue;
 		if (data & TAG_WATCH)
 			on_watch(u, (struct io_watch *)(data & ~TAG_WATCH), &copy);
+		else if (data & TAG_PAUSE)
+			submit_op(u, (struct io_op *)(data & ~TAG_PAUSE));
 		else
 			on_op(u, (struct io_op *)data, copy.res);
 	}
@@ -275,12 +374,10 @@ struct io_engine *io_open_uring(unsigned int depth, struct hv_err *e)
 		return NULL;
 	}
 	u->io.ops = &uring_ops;
-	/* completions only when we ask for them: no interrupts between (kernels before 6.1 do without) */
-	rc = io_uring_queue_init(depth, &u->r, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
-	if (rc == -EINVAL)
-		rc = io_uring_queue_init(depth, &u->r, 0);
+	u->pause.tv_nsec = PAUSE_NS;
+	rc = ring_open(&u->r, depth, &u->personality);
 	if (!rc) {
-		io_uring_register_ring_fd(&u->r);	/* saves a look-up per call; failing does no harm */
+		u->io.passes = u->personality > 0;
 		return &u->io;
 	}
 	hv_err(e, -rc, "io_uring: %s", strerror(-rc));

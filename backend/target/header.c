@@ -24,19 +24,19 @@ static bool read_block(int fd, uint64_t off, uint8_t *buf)
 	return pread(fd, buf, 4096, off) >= 512;
 }
 
-const char *target_image_format(int fd, uint64_t bytes)
+const char *target_image_format(int fd, uint64_t first, uint64_t bytes)
 {
 	const char *found = NULL;
 	uint8_t *buf;
 
 	if (posix_memalign((void **)&buf, 4096, 4096))
 		return NULL;
-	if (read_block(fd, 0, buf))
+	if (read_block(fd, first, buf))
 		for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]) && !found; i++)
 			if (!memcmp(buf + formats[i].at, formats[i].magic, formats[i].len))
 				found = formats[i].name;
 	/* a VHD of fixed size has its header at its end */
-	if (!found && bytes >= 4096 && read_block(fd, (bytes - 512) / 4096 * 4096, buf) &&
+	if (!found && bytes >= 4096 && read_block(fd, first + (bytes - 512) / 4096 * 4096, buf) &&
 	    !memcmp(buf + (bytes - 512) % 4096, "conectix", 8))
 		found = "VHD";
 	free(buf);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include "target/target.h"
+#include "util/file.h"
 
 static bool names_target(const struct target *t, const char *path)
 {
@@ -24,15 +25,9 @@ static bool loop_device(const struct target *t, char *who, size_t size)
 	if (glob("/sys/block/loop*/loop/backing_file", 0, NULL, &g))
 		return false;
 	for (size_t i = 0; i < g.gl_pathc && !found; i++) {
-		char path[1024] = "";
-		FILE *f = fopen(g.gl_pathv[i], "re");
+		char path[1024];
 
-		if (f && fgets(path, sizeof(path), f)) {
-			path[strcspn(path, "\n")] = 0;
-			found = names_target(t, path);
-		}
-		if (f)
-			fclose(f);
+		found = !hv_file_line(g.gl_pathv[i], path, sizeof(path)) && names_target(t, path);
 		if (found)
 			snprintf(who, size, "loop device %.*s", (int)strcspn(g.gl_pathv[i] + 11, "/"), g.gl_pathv[i] + 11);
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "util/fault.h"
 #include "util/sock.h"
 #include "worker/worker.h"
 
@@ -88,18 +89,44 @@ static void on_quit(struct worker *wk, struct wire_msg *m)
 
 static void on_stats(struct wk_dev *d, struct wire_msg *m)
 {
-	struct wire_msg out = { .type = WIRE_STATS, .seq = m->seq, .dev = m->dev, .stats = d->stats };
+	struct wire_msg out = { .type = WIRE_STATS, .seq = m->seq, .dev = m->dev };
 
-	out.stats.inflight = wk_dev_inflight(d);
+	wk_stats_report(d, &out.stats);
 	wk_tell(d->wk, &out);
+}
+
+static void hold(struct wk_dev *d, uint32_t seq)
+{
+	struct wire_msg out = { .type = WIRE_HELD, .seq = seq, .dev = d->id };
+
+	wk_hold(d, out.held.queue);
+	wk_tell(d->wk, &out);
+	hv_fault("worker-held");
+}
+
+static void hold_drained(struct wk_dev *d)
+{
+	d->stopping = false;
+	hold(d, d->drained_seq);
 }
 
 static void on_hold(struct wk_dev *d, struct wire_msg *m)
 {
-	struct wire_msg out = { .type = WIRE_HELD, .seq = m->seq, .dev = m->dev };
+	hv_fault("worker-holding");
+	if (m->hold.drain)
+		wk_dev_drain(d, m->seq, hold_drained);
+	else
+		hold(d, m->seq);
+}
 
-	wk_hold(d, out.held.queue);
-	wk_tell(d->wk, &out);
+/* The switch was given up before all had ended. */
+static void stop_draining(struct wk_dev *d)
+{
+	if (d->drained != hold_drained)
+		return;
+	d->drained = NULL;
+	d->stopping = false;
+	d->held = true;
 }
 
 static void on_go(struct wk_dev *d, struct wire_msg *m)
@@ -107,10 +134,13 @@ static void on_go(struct wk_dev *d, struct wire_msg *m)
 	struct hv_err e = { 0 };
 	int rc = 0;
 
+	if (!m->go.renewed)
+		stop_draining(d);
 	if (!d->held || (m->go.renewed && !wk_format(m->go.format)))
 		rc = hv_err(&e, EINVAL, "device %u is not held, or format %u is unknown", m->dev, m->go.format);
 	else
 		wk_go(d, &m->go);
+	hv_fault("worker-going");
 	reply(d->wk, m, rc, &e);
 }
 
@@ -129,6 +159,7 @@ static void on_device(struct worker *wk, struct wire_msg *m)
 		break;
 	case WIRE_RESIZE:
 		d->lim.sectors = m->resize.sectors;
+		wk_way_resize(d);
 		reply(wk, m, 0, NULL);
 		break;
 	case WIRE_HOLD:
@@ -146,8 +177,33 @@ static void on_device(struct worker *wk, struct wire_msg *m)
 static void on_add(struct worker *wk, struct wire_msg *m, int fds[HV_SOCK_FDS])
 {
 	struct hv_err e = { 0 };
-	int rc = wk_dev_add(wk, m->dev, &m->add, fds[0], &e);
+	int rc = wk_dev_add(wk, m->dev, &m->add, fds, &e);
+	struct wire_msg out = { .type = WIRE_OK, .seq = m->seq, .dev = m->dev };
+	struct wk_dev *d;
 
+	if (rc) {
+		reply(wk, m, rc, &e);
+		return;
+	}
+	d = wk_dev_find(wk, m->dev);
+	fds[0] = -1;		/* the device's now */
+	if (d->pass.fd >= 0)
+		fds[1] = -1;
+	out.added.pool_pages = d->pool.n;
+	out.added.passes = d->pass.fd >= 0;
+	wk_tell(wk, &out);
+}
+
+static void on_share(struct worker *wk, struct wire_msg *m, int fds[HV_SOCK_FDS])
+{
+	struct wk_dev *d = wk_dev_find(wk, m->dev);
+	struct hv_err e = { 0 };
+	int rc = 0;
+
+	if (!d || !d->turns.needed)
+		rc = hv_err(&e, ENOENT, "no device %u that needs turns", m->dev);
+	else
+		wk_turns_connect(d, fds[0]);
 	if (!rc)
 		fds[0] = -1;		/* the device's now */
 	reply(wk, m, rc, &e);
@@ -167,6 +223,9 @@ static void on_message(struct worker *wk, struct wire_msg *m, int fds[HV_SOCK_FD
 		break;
 	case WIRE_ADD:
 		on_add(wk, m, fds);
+		break;
+	case WIRE_SHARE:
+		on_share(wk, m, fds);
 		break;
 	case WIRE_QUIT:
 		on_quit(wk, m);

@@ -1,32 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <grp.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <unistd.h>
 #include "worker/worker.h"
 #include <xen/xen.h>
 #include <xen/sys/evtchn.h>
 #include <xen/sys/gntdev.h>
-
-int wk_depriv_uid(uint32_t uid, struct hv_err *e)
-{
-	struct rlimit none = { 0, 0 };
-
-	setrlimit(RLIMIT_CORE, &none);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return hv_err(e, errno, "no_new_privs: %s", strerror(errno));
-	if (geteuid())		/* started by somebody without privilege, in a test: nothing to drop */
-		return 0;
-	if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
-		return hv_err(e, errno, "cannot become uid %u: %s", uid, strerror(errno));
-	if (!setuid(0))
-		return hv_err(e, EPERM, "uid 0 can still be had");
-	return 0;
-}
 
 static int allow(scmp_filter_ctx f)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "util/fault.h"
 #include "worker/worker.h"
 
 static int queue_add(struct worker *wk, struct wk_dev *d, uint32_t i, const struct wire_add *a, struct hv_err *e)
@@ -23,21 +24,25 @@ static int queue_add(struct worker *wk, struct wk_dev *d, uint32_t i, const stru
 		return hv_err(e, -q->port, "event channel %u of the guest cannot be bound: %s", a->port[i], strerror(-q->port));
 	q->format = wk_format(a->format);
 	q->format->take_up(q);
-	if (q->format->push(q))		/* whoever served it before may not have told of its last answers */
+	if (q->format->push(q) || a->kick)	/* whoever served it before may not have told of its last answers */
 		wk->guest.ops->notify(wk->guest.arg, q->port);
 	q->pending = true;		/* a ring in use may hold requests already */
 	return 0;
 }
 
-int wk_dev_add(struct worker *wk, uint32_t id, const struct wire_add *a, int fd, struct hv_err *e)
+int wk_dev_add(struct worker *wk, uint32_t id, const struct wire_add *a, const int fds[2], struct hv_err *e)
 {
 	struct wk_dev *d;
 	int rc = 0;
 
 	if (a->num_queues > HVDRV_MAX_QUEUES || !a->num_queues || a->ring_pages > WIRE_RING_PAGES || !a->ring_pages ||
-	    a->queue_pages > HVDRV_MAX_QUEUE_PAGES || a->queue_pages < a->ring_pages || !wk_format(a->format))
-		return hv_err(e, EINVAL, "%u queues of %u pages, %u of them the ring's, format %u", a->num_queues, a->queue_pages,
-			      a->ring_pages, a->format);
+	    a->queue_pages > HVDRV_MAX_QUEUE_PAGES || a->queue_pages < a->ring_pages || !wk_format(a->format) ||
+	    a->pool_pages > HVDRV_MAX_POOL)
+		return hv_err(e, EINVAL, "%u queues of %u pages, %u of them the ring's, format %u, a pool of %u", a->num_queues,
+			      a->queue_pages, a->ring_pages, a->format, a->pool_pages);
+	if (a->first > INT64_MAX / HVDRV_SECTOR || a->lim.sectors > INT64_MAX / HVDRV_SECTOR - a->first)
+		return hv_err(e, EINVAL, "%llu sectors behind %llu others are more than a target can have",
+			      (unsigned long long)a->lim.sectors, (unsigned long long)a->first);
 	if (wk_dev_find(wk, id))
 		return hv_err(e, EEXIST, "device %u is served already", id);
 	d = calloc(1, sizeof(*d));
@@ -48,8 +53,12 @@ int wk_dev_add(struct worker *wk, uint32_t id, const struct wire_add *a, int fd,
 	memcpy(d->name, a->name, sizeof(d->name) - 1);
 	d->fd = -1;
 	d->lim = a->lim;
+	d->first = a->first;
 	d->layout = &hv_blkif_xen;
 	STAILQ_INIT(&d->parked);
+	wk_way_init(d, a, -1);
+	wk_turns_init(d, a->by_turns);
+	wk->by_turns += d->turns.needed;
 	for (uint32_t i = 0; i < HVDRV_MAX_QUEUES; i++)
 		d->queue[i].port = -1;
 	TAILQ_INSERT_TAIL(&wk->devs, d, link);
@@ -59,8 +68,12 @@ int wk_dev_add(struct worker *wk, uint32_t id, const struct wire_add *a, int fd,
 		wk_dev_remove(d);
 		return rc;
 	}
-	d->fd = fd;
-	d->stats.queues = d->num_queues;
+	wk_pool_open(d, a);
+	hv_fault("worker-added");
+	d->fd = fds[0];
+	wk_way_init(d, a, fds[1]);
+	wk_way_cross(d);
+	d->counting = a->format;
 	return 0;
 }
 
@@ -87,6 +100,9 @@ void wk_dev_remove(struct wk_dev *d)
 {
 	const struct guest *g = &d->wk->guest;
 
+	TAILQ_REMOVE(&d->wk->devs, d, link);	/* first: closing may hear what hvdrvd says */
+	d->wk->by_turns -= d->turns.needed;
+	wk_turns_close(d);
 	for (uint32_t i = 0; i < HVDRV_MAX_QUEUES; i++) {
 		struct wk_queue *q = &d->queue[i];
 
@@ -97,9 +113,11 @@ void wk_dev_remove(struct wk_dev *d)
 		if (q->state)
 			g->ops->unmap(g->arg, q->state, 1);
 	}
+	wk_pool_close(d);
 	if (d->fd >= 0)
 		close(d->fd);
-	TAILQ_REMOVE(&d->wk->devs, d, link);
+	if (d->pass.fd >= 0)
+		close(d->pass.fd);
 	free(d);
 }
 
@@ -118,7 +136,7 @@ void wk_dev_check_drained(struct wk_dev *d)
 {
 	void (*fn)(struct wk_dev *d) = d->drained;
 
-	if (!fn || wk_dev_inflight(d))
+	if (!fn || wk_dev_inflight(d) || wk_way_crossing(d))
 		return;
 	d->drained = NULL;
 	fn(d);

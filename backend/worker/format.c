@@ -94,11 +94,51 @@ static bool nvme_push(struct wk_queue *q)
 	return hv_nvmeq_push(&q->nvme);
 }
 
+/* ---- direct: the guest's own hardware queue; the worker is there for when it is not any more ---- */
+
+static void direct_take_up(struct wk_queue *q)
+{
+}
+
+static void direct_renew(struct wk_queue *q, unsigned int begun)
+{
+}
+
+static int direct_take(struct wk_queue *q, uint8_t *entry)
+{
+	return 0;
+}
+
+static enum hv_reject direct_parse(struct wk_queue *q, const uint8_t *entry, struct hv_blk_req *r, struct wk_fetch *f)
+{
+	return HV_REJ_OPCODE;
+}
+
+static enum hv_reject direct_fetched(struct wk_queue *q, const uint8_t *bytes, struct hv_blk_req *r)
+{
+	return HV_REJ_OPCODE;
+}
+
+static bool direct_arm(struct wk_queue *q)
+{
+	return false;
+}
+
+static void direct_answer(struct wk_queue *q, const struct hv_blk_req *r, enum hvdrv_status st)
+{
+}
+
+static bool direct_push(struct wk_queue *q)
+{
+	return false;
+}
+
 #define FORMAT(f) { #f, f##_take_up, f##_renew, f##_take, f##_parse, f##_fetched, f##_arm, f##_answer, f##_push }
 
 const struct wk_format *wk_format(uint32_t format)
 {
-	static const struct wk_format formats[WIRE_FORMATS] = { [WIRE_BLKIF] = FORMAT(blkif), [WIRE_NVME] = FORMAT(nvme) };
+	static const struct wk_format formats[WIRE_FORMATS] = { [WIRE_BLKIF] = FORMAT(blkif), [WIRE_NVME] = FORMAT(nvme),
+		[WIRE_DIRECT] = FORMAT(direct) };
 
 	return format < WIRE_FORMATS ? &formats[format] : NULL;
 }

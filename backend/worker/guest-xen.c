@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
+#include "gntdev.h"
 #include "worker/guest.h"
 #include <xen/xen.h>
 #include <xen/grant_table.h>
@@ -25,42 +25,14 @@ struct xen_guest {
 
 static void *xen_map(void *arg, const uint32_t *refs, unsigned int n)
 {
-	struct xen_guest *g = arg;
-	size_t size = sizeof(struct ioctl_gntdev_map_grant_ref) + n * sizeof(struct ioctl_gntdev_grant_ref);
-	struct ioctl_gntdev_map_grant_ref *m = calloc(1, size);
-	struct ioctl_gntdev_unmap_grant_ref u = { .count = n };
-	void *va = NULL;
+	const struct xen_guest *g = arg;
 
-	if (!m)
-		return NULL;
-	m->count = n;
-	for (unsigned int i = 0; i < n; i++)
-		m->refs[i] = (struct ioctl_gntdev_grant_ref){ g->domid, refs[i] };
-	if (!ioctl(g->gntdev, IOCTL_GNTDEV_MAP_GRANT_REF, m)) {
-		va = mmap(NULL, n * 4096ul, PROT_READ | PROT_WRITE, MAP_SHARED, g->gntdev, m->index);
-		if (va == MAP_FAILED) {
-			int err = errno;
-
-			u.index = m->index;
-			ioctl(g->gntdev, IOCTL_GNTDEV_UNMAP_GRANT_REF, &u);
-			errno = err;
-			va = NULL;
-		}
-	}
-	free(m);
-	return va;
+	return gntdev_map(g->gntdev, g->domid, refs, n);
 }
 
 static void xen_unmap(void *arg, void *va, unsigned int n)
 {
-	struct xen_guest *g = arg;
-	struct ioctl_gntdev_get_offset_for_vaddr o = { .vaddr = (uintptr_t)va };
-	struct ioctl_gntdev_unmap_grant_ref u = { .count = n };
-
-	if (!ioctl(g->gntdev, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &o))
-		u.index = o.offset;
-	munmap(va, n * 4096ul);
-	ioctl(g->gntdev, IOCTL_GNTDEV_UNMAP_GRANT_REF, &u);
+	gntdev_unmap(((const struct xen_guest *)arg)->gntdev, va, n);
 }
 
 static void fill(struct ioctl_gntdev_grant_copy_segment *s, const struct guest_copy *c, uint32_t domid)

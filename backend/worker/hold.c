@@ -71,6 +71,9 @@ static unsigned int count(const uint64_t *marks)
 static void renew(struct wk_queue *q, const struct wk_format *f, const uint64_t *marks)
 {
 	claim(q, marks);
+	/* what is taken by others meanwhile uses the same handles: what this queue has answered must not be taken for it */
+	if (f == wk_format(WIRE_DIRECT))
+		memset(&q->table, 0, sizeof(q->table));
 	q->format = f;
 	f->renew(q, count(marks));
 }
@@ -79,6 +82,10 @@ void wk_go(struct wk_dev *d, const struct wire_go *go)
 {
 	struct worker *wk = d->wk;
 
+	if (go->renewed) {
+		wk_stats_turn(d, go->format);
+		wk_way_turn(d, go->format);
+	}
 	for (uint32_t i = 0; i < d->num_queues; i++) {
 		struct wk_queue *q = &d->queue[i];
 

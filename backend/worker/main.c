@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include "util/depriv.h"
 #include "util/str.h"
 #include "worker/worker.h"
 
@@ -61,10 +62,10 @@ static int start(struct worker *wk, uint32_t domid, uint32_t uid, struct hv_err 
 	if (rc)
 		return hv_err(e, -rc, "no memory for buffers");
 	allow_pinning(wk);
-	/* rights go first: the ring that the engine makes carries the credentials of its maker */
-	rc = wk_depriv_uid(uid, e);
+	/* the engine before the rights go: of them it keeps one, for NVMe commands, in a ring that does only what the engine does */
+	rc = open_engine(wk, e);
 	if (!rc)
-		rc = open_engine(wk, e);
+		rc = hv_depriv_uid(uid, e);
 	if (rc)
 		return rc;
 	rc = wk->io->ops->buffers(wk->io, wk->buf, wk->buf_size);

@@ -3,15 +3,16 @@
  * The way of a request through the worker:
  *
  *   take     copy the queue's entry, check the copy                (format.c, ring/)
- *   fetch    write: grant copy from the guest into our buffer      (one batch for all that was taken)
+ *   fetch    write: copy from the guest into our buffer: from the pool, else by Xen (one batch for all that was taken)
  *   begin    host I/O on the target                                (host-io/)
- *   deliver  read: grant copy to the guest                         (one batch for all that ended)
+ *   deliver  read: copy to the guest, in the same way              (one batch for all that ended)
  *   answer   response into the ring, one event per queue and batch
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "util/fault.h"
 #include "worker/worker.h"
 
 static int latency_bucket(int64_t ns)
@@ -71,6 +72,7 @@ static void tell_first_read(struct wk_dev *d)
 
 static void answer(struct worker *wk, struct wk_req *rq)
 {
+	int64_t ns = (__builtin_ia32_rdtsc() - rq->taken) * wk->ns_per_tick;
 	struct wk_dev *d = rq->q->dev;
 
 	if (rq->orphan)
@@ -82,21 +84,32 @@ static void answer(struct worker *wk, struct wk_req *rq)
 		d->stats.errors++;
 	else if (rq->r.op != HVDRV_OP_FLUSH)
 		d->stats.bytes[rq->r.op] += rq->r.sectors * HVDRV_SECTOR;
-	d->stats.latency[latency_bucket((__builtin_ia32_rdtsc() - rq->taken) * wk->ns_per_tick)]++;
+	d->stats.latency[latency_bucket(ns)]++;
+	d->stats.latency_ns += ns > 0 ? ns : 0;
+	d->stats.pool_requests += !rq->error && rq->r.nseg && !rq->grants;
+	d->stats.passed += rq->op.pass != NULL;
 	rq->q->inflight--;
 	put_req(wk, rq);
 }
 
-static unsigned int add_copies(struct worker *wk, unsigned int n, const struct wk_req *rq)
+/* What is in the pool is copied at once, the rest is put on the list for Xen. */
+static unsigned int add_copies(struct worker *wk, unsigned int n, struct wk_req *rq)
 {
+	struct wk_dev *d = rq->q->dev;
 	uint8_t *local = rq->op.buf;
+
+	rq->grants = 0;
 
 	for (unsigned int i = 0; i < rq->r.nseg; i++) {
 		const struct hv_blk_seg *s = &rq->r.seg[i];
 
-		wk->copy[n++] = (struct guest_copy){
+		wk->copy[n] = (struct guest_copy){
 			.local = local, .ref = s->gref, .off = s->off, .len = s->len, .to_guest = rq->r.op == HVDRV_OP_READ,
 		};
+		if (!wk_pool_copy(&d->pool, &wk->copy[n])) {
+			rq->grants++;
+			n++;
+		}
 		local += s->len;
 	}
 	return n;
@@ -107,7 +120,7 @@ static unsigned int check_copies(struct worker *wk, unsigned int n, struct wk_re
 {
 	bool bad = false;
 
-	for (unsigned int i = 0; i < rq->r.nseg; i++)
+	for (unsigned int i = 0; i < rq->grants; i++)
 		bad |= wk->copy[n++].status != 0;
 	if (bad) {
 		rq->error = -EFAULT;
@@ -120,6 +133,7 @@ static unsigned int check_copies(struct worker *wk, unsigned int n, struct wk_re
 static void copy_batch(struct worker *wk, struct wk_req_list *list)
 {
 	unsigned int n = 0, done = 0;
+	struct wk_dev *called = NULL;
 	struct wk_req *rq;
 	int rc;
 
@@ -128,12 +142,15 @@ static void copy_batch(struct worker *wk, struct wk_req_list *list)
 	if (!n)
 		return;
 	rc = wk->guest.ops->copy(wk->guest.arg, wk->copy, n);
-	STAILQ_FIRST(list)->q->dev->stats.copies++;
 	STAILQ_FOREACH(rq, list, list) {
+		if (!rq->grants)
+			continue;
+		called = called ? called : rq->q->dev;	/* one call for all: counted once */
 		done = check_copies(wk, done, rq);
 		if (rc)
 			rq->error = rc;
 	}
+	called->stats.copies++;
 }
 
 static void push_answers(struct worker *wk, struct wk_queue *q)
@@ -141,6 +158,7 @@ static void push_answers(struct worker *wk, struct wk_queue *q)
 	struct wk_dev *d = q->dev;
 
 	if (q->format->push(q)) {
+		hv_fault("worker-pushed");
 		wk->guest.ops->notify(wk->guest.arg, q->port);
 		d->stats.events_out++;
 	}
@@ -175,7 +193,9 @@ static bool answer_done(struct worker *wk)
 		if (rq->error)
 			log_io_error(d, rq);
 		rq->q->pending = true;		/* a request object is free again: the ring may have waited for it */
+		hv_fault("worker-ended");
 		answer(wk, rq);
+		hv_fault("worker-answered");
 		if (rq->r.op == HVDRV_OP_READ && !d->read_answered)
 			tell_first_read(d);
 	}
@@ -192,6 +212,9 @@ static void on_io_done(struct io_op *op, int res)
 	struct wk_req *rq = (struct wk_req *)op;
 
 	rq->error = res;
+	wk_way_ended(rq);
+	if (rq->q->dev->turns.needed)
+		wk_turns_ended(rq->q->dev);
 	STAILQ_INSERT_TAIL(&rq->q->dev->wk->done, rq, list);
 }
 
@@ -202,10 +225,11 @@ static void begin(struct worker *wk, struct wk_req *rq)
 	rq->op.kind = kind[rq->r.op];
 	rq->op.fd = rq->q->dev->fd;
 	rq->op.fua = rq->r.fua;
-	rq->op.off = rq->r.sector * HVDRV_SECTOR;
+	rq->op.off = (rq->q->dev->first + rq->r.sector) * HVDRV_SECTOR;
 	rq->op.len = rq->r.sectors * HVDRV_SECTOR;
 	rq->op.done = on_io_done;
-	wk->io->ops->queue(wk->io, &rq->op);
+	if (wk_way_begin(rq))
+		wk->io->ops->queue(wk->io, &rq->op);
 }
 
 /* The page of segments of the request's tag, which is mapped for good; NULL when ref is another page. */
@@ -262,7 +286,8 @@ static int take(struct worker *wk, struct wk_queue *q, struct wk_req *rq)
 	}
 	rq->q = q;
 	rq->error = 0;
-	rq->orphan = false;
+	rq->orphan = rq->begun = false;
+	rq->op.pass = NULL;
 	why = q->format->parse(q, entry, &rq->r, &f);
 	if (!why && f.len)
 		why = fetch(wk, rq, &f);
@@ -287,7 +312,7 @@ static void take_queue(struct worker *wk, struct wk_queue *q, struct wk_req_list
 	q->pending = false;
 	while (got && !q->dev->stopping && !q->dev->failed) {
 		rq = SLIST_FIRST(&wk->free_reqs);
-		if (!rq) {
+		if (!rq || wk_turns_full(q->dev)) {
 			q->pending = true;	/* looked at again when one is free */
 			return;
 		}
@@ -307,6 +332,8 @@ static bool begin_taken(struct worker *wk, struct wk_req_list *taken)
 	struct wk_req *rq, *next;
 	bool any = !STAILQ_EMPTY(taken);
 
+	if (any)
+		hv_fault("worker-taken");
 	STAILQ_FOREACH_SAFE(rq, taken, list, next) {
 		if (rq->r.op != HVDRV_OP_WRITE)
 			continue;
@@ -315,13 +342,19 @@ static bool begin_taken(struct worker *wk, struct wk_req_list *taken)
 	}
 	copy_batch(wk, &writes);
 	STAILQ_CONCAT(taken, &writes);
+	if (any)
+		hv_fault("worker-copied");
 	while ((rq = STAILQ_FIRST(taken))) {
 		STAILQ_REMOVE_HEAD(taken, list);
 		if (rq->error)
 			STAILQ_INSERT_TAIL(&wk->done, rq, list);
+		else if (rq->q->dev->turns.needed)
+			wk_turns_wait(rq);
 		else
 			begin(wk, rq);
 	}
+	if (any)
+		hv_fault("worker-queued");
 	return any;
 }
 
@@ -349,12 +382,38 @@ static bool take_all(struct worker *wk)
 	return begin_taken(wk, &taken);
 }
 
+static bool serve_ways(struct worker *wk)
+{
+	struct wk_dev *d;
+	bool any = false;
+
+	TAILQ_FOREACH(d, &wk->devs, link)
+		if (d->pass.fd >= 0)
+			any |= wk_way_serve(d, begin);
+	return any;
+}
+
+static bool serve_turns(struct worker *wk)
+{
+	struct wk_dev *d;
+	bool any = false;
+
+	if (!wk->by_turns)
+		return false;
+	TAILQ_FOREACH(d, &wk->devs, link)
+		if (d->turns.needed)
+			any |= wk_turns_serve(d, begin);
+	return any;
+}
+
 bool wk_serve(struct worker *wk)
 {
 	struct wk_dev *d, *next;
 	bool any = answer_done(wk);
 
 	any |= take_all(wk);
+	any |= serve_turns(wk);
+	any |= serve_ways(wk);
 	TAILQ_FOREACH_SAFE(d, &wk->devs, link, next)
 		wk_dev_check_drained(d);
 	return any;

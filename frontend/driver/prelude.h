@@ -21,6 +21,8 @@ SHARED(64)
 #undef SHARED
 
 #define barrier() __asm__ __volatile__("" ::: "memory")
+/* v stays in one register: what is compared is what is used, and the gate can see that */
+#define one_value(v) __asm__("" : "+r"(v))
 #define mb() __asm__ __volatile__("mfence" ::: "memory")
 
 /* Tags of READY records that found the queue full. */

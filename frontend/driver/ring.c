@@ -51,9 +51,9 @@ static void put_direct(uint8_t *e, const struct hvdrv_record *rec)
 }
 
 /* More segments than an entry holds: they go to a queue page that belongs to the tag, so it is free while the tag is. */
-static void put_indirect(struct hvdrv_ctx *ctx, uint8_t *e, const struct hvdrv_record *rec)
+static void put_indirect(struct hvdrv_ctx *ctx, uint8_t *e, const struct hvdrv_record *rec, uint32_t tag)
 {
-	uint32_t page = RING_PAGES + HVDRV_HANDLE_TAG(rec->handle);
+	uint32_t page = RING_PAGES + tag;
 
 	put_indirect_operation(e, OPCODE_INDIRECT);
 	put_indirect_op(e, opcode_of(rec));
@@ -73,15 +73,17 @@ static void put_range(uint8_t *e, const struct hvdrv_record *rec)
 	put_range_sectors(e, rec->sectors);
 }
 
-static void post(struct hvdrv_ctx *ctx, const struct hvdrv_record *rec)
+/* tag < ctx->depth: what is read and written goes by that, not by what the record says of itself. */
+static void post(struct hvdrv_ctx *ctx, uint32_t tag)
 {
+	const struct hvdrv_record *rec = &ctx->records[tag];
 	struct drv *d = drv_of(ctx);
 	uint8_t *e = entry_at(ctx, d->prod);
 
 	if (rec->op == HVDRV_OP_DISCARD || rec->op == HVDRV_OP_WRITE_ZEROES)
 		put_range(e, rec);
 	else if (rec->nseg > REQUEST_SEGS_COUNT)
-		put_indirect(ctx, e, rec);
+		put_indirect(ctx, e, rec, tag);
 	else
 		put_direct(e, rec);
 	d->prod++;
@@ -108,7 +110,7 @@ static void post_waiting(struct hvdrv_ctx *ctx)
 		if (!waiting_any(&d->waiting) || ring_full(d))
 			return;
 		if (waiting_take(&d->waiting, tag))
-			post(ctx, &ctx->records[tag]);
+			post(ctx, tag);
 	}
 }
 
@@ -136,7 +138,7 @@ uint32_t drv_submit(struct hvdrv_ctx *ctx, uint32_t handle)
 		waiting_add(&d->waiting, tag);
 		return 0;		/* complete posts it */
 	}
-	post(ctx, &ctx->records[tag]);
+	post(ctx, tag);
 	return publish(ctx);
 }
 
@@ -149,7 +151,7 @@ static uint32_t take_responses(struct hvdrv_ctx *ctx)
 	if (prod - d->cons > d->prod - d->cons)
 		return HVDRV_R_BROKEN;
 	barrier();			/* the index before the entries: x86 keeps the order of loads */
-	while (d->cons != prod && ctx->ndone < HVDRV_MAX_DEPTH) {
+	for (uint32_t n = 0; n < RING_ENTRIES && d->cons != prod && ctx->ndone < HVDRV_MAX_DEPTH; n++) {
 		const uint8_t *e = entry_at(ctx, d->cons++);
 
 		push_done(ctx, get_response_id(e), status_of(get_response_status(e)));

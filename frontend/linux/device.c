@@ -4,7 +4,7 @@
  *
  *   host InitWait   offer: slot, queues, descriptor     -> we are Initialised
  *   host Connected  a driver is placed: link, disk      -> we are Connected
- *                   (again: the size may have changed)
+ *                   (again: the size or the path may have changed)
  *   host Closing    give the disk up, or say "in-use"   -> we are Closed
  *   host Closed     end the grants, free the memory
  *
@@ -45,6 +45,7 @@ static int read_limits(struct hv_dev *hv)
 			return -EINVAL;
 	if (xenbus_scanf(XBT_NIL, path, "sectors", "%llu", &hv->sectors) != 1)
 		return -EINVAL;
+	l->pool_pages = min(xenbus_read_unsigned(path, "pool-pages", 0), HVDRV_MAX_POOL);	/* since version 2 */
 	if ((l->block_size != 512 && l->block_size != 4096) || !l->depth || l->depth > HVDRV_MAX_DEPTH ||
 	    !l->max_segments || l->max_segments > HVDRV_MAX_SEGS || l->max_bytes < PAGE_SIZE || !l->max_queues ||
 	    !l->queue_pages || l->queue_pages > HVDRV_MAX_QUEUE_PAGES)
@@ -52,19 +53,20 @@ static int read_limits(struct hv_dev *hv)
 	return 0;
 }
 
-/* Both sides publish what they speak; the highest common version is used (there is one so far). */
+/* Both sides publish what they speak; the highest common version is used. */
 static int check_abi(struct hv_dev *hv)
 {
 	u32 lo = xenbus_read_unsigned(hv->xb->otherend, "abi-min", 0);
 	u32 hi = xenbus_read_unsigned(hv->xb->otherend, "abi-max", 0);
 
+	hv->abi = 0;
 	if (lo > HVDRV_ABI_MAX)
 		say_error(hv, "the host speaks only newer versions of the contract: update hvdrv in the guest");
 	else if (hi < HVDRV_ABI_MIN)
 		say_error(hv, "the host speaks only older versions of the contract: update hvdrv on the host");
 	else
-		return 0;
-	return -EPROTO;
+		hv->abi = min(hi, HVDRV_ABI_MAX);
+	return hv->abi ? 0 : -EPROTO;
 }
 
 static int write_keys(struct hv_dev *hv, struct xenbus_transaction xbt)
@@ -111,10 +113,13 @@ static void withdraw(struct hv_dev *hv)
 	if (hv->slot >= 0)
 		hv_desc_end_slot(hv);
 	hv_share_free(&hv->desc);
+	if (hv->queue)
+		hv_window_close(hv);
 	hv_queues_free(hv);
 	if (hv->phase != HV_IDLE)
 		module_put(THIS_MODULE);
 	hv->phase = HV_IDLE;
+	hv->use_pool = false;
 	WRITE_ONCE(hv->closing, false);
 }
 
@@ -176,6 +181,16 @@ static int link_entries(struct hv_dev *hv)
 	return 0;
 }
 
+static void read_path(struct hv_dev *hv)
+{
+	char *path = xenbus_read(XBT_NIL, hv->xb->otherend, "path", NULL);
+
+	if (IS_ERR(path))
+		return;
+	WRITE_ONCE(hv->use_pool, !strcmp(path, "pool") || !strcmp(path, "direct"));
+	kfree(path);
+}
+
 static void go_live(struct hv_dev *hv)
 {
 	int rc = link_entries(hv);
@@ -184,6 +199,7 @@ static void go_live(struct hv_dev *hv)
 		say_error(hv, "the entry points are not those of the slot that was offered");
 		return;
 	}
+	read_path(hv);
 	hv_queues_start(hv);
 	hv->phase = HV_LIVE;
 	xenbus_switch_state(hv->xb, XenbusStateConnected);
@@ -199,6 +215,8 @@ static void refresh(struct hv_dev *hv)
 	char path[80];
 	u64 sectors;
 
+	read_path(hv);
+	hv_window_follow(hv);
 	snprintf(path, sizeof(path), "%s/limits", hv->xb->otherend);
 	if (!hv->disk || xenbus_scanf(XBT_NIL, path, "sectors", "%llu", &sectors) != 1 || sectors == hv->sectors)
 		return;

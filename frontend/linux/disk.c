@@ -8,7 +8,11 @@
 struct hv_cmd {
 	u16 nseg;
 	u8 status;
-	grant_ref_t ref[HVDRV_MAX_SEGS];
+	bool pooled;
+	union {
+		grant_ref_t ref[HVDRV_MAX_SEGS];
+		u16 page[HVDRV_MAX_SEGS];	/* of the queue's pool */
+	};
 };
 
 static int op_of(struct request *rq)
@@ -55,8 +59,12 @@ static int grant_segs(struct hv_queue *q, struct request *rq, struct hvdrv_recor
 	unsigned int i;
 	int ro = rq_data_dir(rq) == WRITE;
 
-	if (gnttab_alloc_grant_references(rec->nseg, &pool))
+	atomic_inc(&q->dev->granted);	/* before we look whether it may be: who asks for the window waits for the count */
+	smp_mb__after_atomic();
+	if (READ_ONCE(q->dev->window) || gnttab_alloc_grant_references(rec->nseg, &pool)) {
+		atomic_dec(&q->dev->granted);
 		return -ENOSPC;
+	}
 	for (i = 0; i < rec->nseg; i++) {
 		int ref = gnttab_claim_grant_reference(&pool);
 
@@ -68,11 +76,67 @@ static int grant_segs(struct hv_queue *q, struct request *rq, struct hvdrv_recor
 	return 0;
 }
 
-static void end_grants(struct request *rq)
+/* Between the request's pages and those of the pool; each segment keeps its place in its page. */
+static void copy_pooled(struct hv_queue *q, struct request *rq, bool to_pool)
+{
+	const struct hvdrv_record *rec = hv_record(q, rq->tag);
+	struct hv_cmd *cmd = blk_mq_rq_to_pdu(rq);
+	unsigned int i = 0, done = 0;
+	struct req_iterator it;
+	struct bio_vec bv;
+
+	rq_for_each_segment(bv, rq, it) {
+		char *page;
+
+		if (WARN_ON_ONCE(i == cmd->nseg))
+			return;
+		page = page_address(q->pool.mem.page[cmd->page[i]]) + bv.bv_offset;
+		if (to_pool)
+			memcpy_from_bvec(page, &bv);
+		else
+			memcpy_to_bvec(&bv, page);
+		done += bv.bv_len;
+		if (done == rec->seg[i].len) {
+			done = 0;
+			i++;
+		}
+	}
+}
+
+static bool pool_segs(struct hv_queue *q, struct request *rq, struct hvdrv_record *rec)
 {
 	struct hv_cmd *cmd = blk_mq_rq_to_pdu(rq);
 	unsigned int i;
 
+	if (!(READ_ONCE(q->dev->use_pool) || READ_ONCE(q->dev->window)) || !hv_pool_take(q, rec->nseg, cmd->page))
+		return false;
+	cmd->pooled = true;
+	cmd->nseg = rec->nseg;
+	for (i = 0; i < rec->nseg; i++) {
+		rec->seg[i].gref = q->pool.mem.ref[cmd->page[i]];
+		rec->seg[i].gfn = xen_page_to_gfn(q->pool.mem.page[cmd->page[i]]);
+	}
+	if (rq_data_dir(rq) == WRITE)
+		copy_pooled(q, rq, true);
+	return true;
+}
+
+/* What the request's data was carried in, back. */
+static void end_data(struct hv_queue *q, struct request *rq)
+{
+	struct hv_cmd *cmd = blk_mq_rq_to_pdu(rq);
+	unsigned int i;
+
+	if (cmd->pooled) {
+		hv_pool_put(q, cmd->nseg, cmd->page);
+		cmd->pooled = false;
+		cmd->nseg = 0;
+		return;
+	}
+
+	if (!cmd->nseg)
+		return;
+	atomic_dec(&q->dev->granted);
 	/* no page is passed: it belongs to the request; a host that still copies keeps only the reference busy */
 	for (i = 0; i < cmd->nseg; i++)
 		gnttab_end_foreign_access(cmd->ref[i], NULL);
@@ -99,8 +163,9 @@ static blk_status_t fill_record(struct hv_queue *q, struct request *rq)
 		return BLK_STS_IOERR;
 	rec->nseg = n;
 	cmd->nseg = 0;
-	if (n && grant_segs(q, rq, rec))
-		return BLK_STS_RESOURCE;
+	cmd->pooled = false;
+	if (n && !pool_segs(q, rq, rec) && grant_segs(q, rq, rec))
+		return BLK_STS_RESOURCE;		/* a page that comes back runs the queue again */
 	return BLK_STS_OK;
 }
 
@@ -118,7 +183,7 @@ static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_que
 	st = hv_queue_submit(q, rq->tag, bd->last);
 	if (st != BLK_STS_OK) {
 		atomic_dec(&hv_count.requests);
-		end_grants(rq);
+		end_data(q, rq);
 	}
 out:
 	/* blk-mq calls no commit_rqs when the last of a batch was refused */
@@ -148,9 +213,15 @@ static void complete_rq(struct request *rq)
 		[HVDRV_ST_UNSUPPORTED] = BLK_STS_NOTSUPP, [HVDRV_ST_NOSPC] = BLK_STS_NOSPC,
 	};
 	struct hv_cmd *cmd = blk_mq_rq_to_pdu(rq);
+	struct hv_queue *q = rq->mq_hctx->driver_data;
 	u8 st = cmd->status;
 
-	end_grants(rq);
+	if (cmd->pooled) {
+		atomic64_inc(&hv_count.pooled);
+		if (st == HVDRV_ST_OK && rq_data_dir(rq) == READ)
+			copy_pooled(q, rq, false);
+	}
+	end_data(q, rq);
 	atomic_dec(&hv_count.requests);
 	atomic64_inc(&hv_count.completed);
 	blk_mq_end_request(rq, st < ARRAY_SIZE(as) ? as[st] : BLK_STS_IOERR);

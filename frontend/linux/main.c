@@ -9,6 +9,10 @@
 
 struct hv_counters hv_count;
 
+unsigned int hv_linger_us[HV_WINDOWS];
+module_param_array_named(linger, hv_linger_us, uint, NULL, 0644);
+MODULE_PARM_DESC(linger, "for tests: microseconds that the next CPU spends once READY, inside, before it adopts");
+
 static int counters_show(struct seq_file *s, void *unused)
 {
 	const struct { const char *name; atomic_t *v; } held[] = {
@@ -20,8 +24,9 @@ static int counters_show(struct seq_file *s, void *unused)
 
 	for (i = 0; i < ARRAY_SIZE(held); i++)
 		seq_printf(s, "%s %d\n", held[i].name, atomic_read(held[i].v));
-	seq_printf(s, "completed %lld\nstale %lld\nbusy %lld\n", atomic64_read(&hv_count.completed),
-		   atomic64_read(&hv_count.stale), atomic64_read(&hv_count.busy));
+	seq_printf(s, "completed %lld\nstale %lld\nbusy %lld\npool %d\npooled %lld\n", atomic64_read(&hv_count.completed),
+		   atomic64_read(&hv_count.stale), atomic64_read(&hv_count.busy), atomic_read(&hv_count.pool),
+		   atomic64_read(&hv_count.pooled));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(counters);

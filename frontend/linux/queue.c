@@ -34,6 +34,15 @@ static void see_generation(struct hv_dev *hv, const struct hvdrv_state *st)
 	}
 }
 
+/*
+ * The caller leaves: as long as `inside` is set what the driver has reported is not yet taken from ctx->done, so records
+ * say READY that have ended; the host replaces nothing before they say what is true.
+ */
+static void leave(struct hv_queue *q)
+{
+	WRITE_ONCE(state_of(q)->inside, 0);
+}
+
 static u32 __nocfi gate(struct hv_queue *q, enum hvdrv_entry e, u32 arg)
 {
 	struct hvdrv_state *st = state_of(q);
@@ -44,6 +53,7 @@ static u32 __nocfi gate(struct hv_queue *q, enum hvdrv_entry e, u32 arg)
 	if (q->dead)
 		return HVDRV_R_BROKEN;
 	WRITE_ONCE(st->inside, 1);
+	hv_linger(HV_WIN_INSIDE);
 	if (e == HVDRV_ENTRY_SUBMIT && READ_ONCE(st->hold)) {
 		r = HVDRV_R_BUSY;
 	} else {
@@ -51,6 +61,7 @@ static u32 __nocfi gate(struct hv_queue *q, enum hvdrv_entry e, u32 arg)
 		adopt = READ_ONCE(st->adopt);
 		adopted = st->adopted;
 		if (adopt != adopted) {
+			hv_linger(HV_WIN_ADOPT);
 			r = hv->entry[HVDRV_ENTRY_ADOPT](q->ctx, 0);
 			WRITE_ONCE(st->adopted, adopt);
 		}
@@ -58,7 +69,6 @@ static u32 __nocfi gate(struct hv_queue *q, enum hvdrv_entry e, u32 arg)
 		if (adopt == adopted || e != HVDRV_ENTRY_SUBMIT)
 			r |= hv->entry[e](q->ctx, arg);
 	}
-	WRITE_ONCE(st->inside, 0);
 	return r;
 }
 
@@ -80,13 +90,17 @@ blk_status_t hv_queue_submit(struct hv_queue *q, unsigned int tag, bool last)
 	/* READY only once the record is whole: the host reads it, under pause, after any instruction */
 	smp_store_release(&rec->state, HVDRV_REC_READY);
 	q->live[tag] = handle;
+	hv_linger(HV_WIN_READY);
 	r = gate(q, HVDRV_ENTRY_SUBMIT, handle);
 	if (r & (HVDRV_R_BUSY | HVDRV_R_BROKEN)) {
 		q->live[tag] = HV_NO_HANDLE;
 		WRITE_ONCE(rec->state, HVDRV_REC_FREE);
 		q->was_busy |= r & HVDRV_R_BUSY;
 	}
+	leave(q);
 	q->notify |= r & HVDRV_R_NOTIFY;
+	if ((r & HVDRV_R_POLL) && !q->polling)
+		hv_poll_later(q, true);
 	if (q->notify && last)
 		send_event(q);
 	raw_spin_unlock_irqrestore(&q->lock, flags);
@@ -143,23 +157,27 @@ static unsigned int take_done(struct hv_queue *q, struct hvdrv_done *done)
 	return n;
 }
 
-static irqreturn_t on_event(int irq, void *arg)
+bool hv_queue_look(struct hv_queue *q, bool timer)
 {
-	struct hv_queue *q = arg;
-	struct hvdrv_done *done = q->done;
+	struct hvdrv_done *done = q->done[timer];
 	unsigned int i, n;
 	unsigned long flags;
 	bool rerun;
 	u32 r;
 
 	raw_spin_lock_irqsave(&q->lock, flags);
+	if (timer)
+		q->polling = false;
 	r = gate(q, HVDRV_ENTRY_COMPLETE, 0);
 	n = take_done(q, done);
+	leave(q);
 	rerun = q->was_busy && !READ_ONCE(state_of(q)->hold);
 	if (rerun)
 		q->was_busy = false;
 	if ((r & HVDRV_R_NOTIFY) && !q->dead)
 		send_event(q);
+	if ((r & HVDRV_R_POLL) && !q->polling)
+		hv_poll_later(q, n);
 	if ((r & HVDRV_R_BROKEN) && !q->dead) {
 		q->dead = true;
 		pr_err_ratelimited("%s: queue %u is damaged: no more I/O\n", q->dev->name, q->index);
@@ -169,7 +187,14 @@ static irqreturn_t on_event(int irq, void *arg)
 		hv_disk_done(q, HVDRV_HANDLE_TAG(done[i].handle), done[i].status);
 	if (rerun && q->hctx)
 		blk_mq_run_hw_queue(q->hctx, true);
-	xen_irq_lateeoi(irq, n || rerun ? 0 : XEN_EOI_FLAG_SPURIOUS);
+	return n || rerun;
+}
+
+static irqreturn_t on_event(int irq, void *arg)
+{
+	bool any = hv_queue_look(arg, false);
+
+	xen_irq_lateeoi(irq, any ? 0 : XEN_EOI_FLAG_SPURIOUS);
 	return IRQ_HANDLED;
 }
 
@@ -190,15 +215,16 @@ static int ctx_alloc(struct hv_queue *q)
 	c->pages = q->mem.va + (1 + rp) * PAGE_SIZE;
 	c->grefs = q->mem.ref + 1 + rp;
 	q->ctx = c;
-	return 0;
+	return hv_frames_alloc(q, 1 + rp);
 }
 
 static int tags_alloc(struct hv_queue *q, unsigned int depth)
 {
 	q->live = kmalloc_array(depth, sizeof(*q->live), GFP_KERNEL);
 	q->gen = kzalloc(depth, GFP_KERNEL);
-	q->done = kmalloc_array(depth, sizeof(*q->done), GFP_KERNEL);
-	if (!q->live || !q->gen || !q->done)
+	q->done[0] = kmalloc_array(depth, sizeof(*q->done[0]), GFP_KERNEL);
+	q->done[1] = kmalloc_array(depth, sizeof(*q->done[1]), GFP_KERNEL);
+	if (!q->live || !q->gen || !q->done[0] || !q->done[1])
 		return -ENOMEM;
 	memset(q->live, 0xff, depth * sizeof(*q->live));
 	return 0;
@@ -232,6 +258,8 @@ static int queue_alloc(struct hv_queue *q)
 		rc = ctx_alloc(q);
 	if (!rc)
 		rc = tags_alloc(q, hv->lim.depth);
+	if (!rc)
+		hv_pool_alloc(q);
 	return rc ?: port_alloc(q);
 }
 
@@ -252,6 +280,7 @@ int hv_queues_alloc(struct hv_dev *hv)
 		q->irq = -1;
 		q->dead = true;			/* until a driver is placed */
 		raw_spin_lock_init(&q->lock);
+		hv_poll_init(q);
 		rc = queue_alloc(q);
 		if (rc)
 			return rc;
@@ -265,10 +294,15 @@ static void queue_free(struct hv_queue *q)
 		unbind_from_irqhandler(q->irq, q);	/* closes the port, too */
 		atomic_dec(&hv_count.ports);
 	}
+	hrtimer_cancel(&q->poll);	/* the queue is dead: it is not started again */
+	if (q->ctx)
+		kfree(q->ctx->frames);
 	kfree(q->ctx);
 	kfree(q->live);
 	kfree(q->gen);
-	kfree(q->done);
+	kfree(q->done[0]);
+	kfree(q->done[1]);
+	hv_pool_free(q);
 	hv_share_free(&q->mem);
 }
 
@@ -294,6 +328,7 @@ void hv_queues_start(struct hv_dev *hv)
 		raw_spin_lock_irq(&q->lock);
 		q->dead = false;
 		gate(q, HVDRV_ENTRY_ATTACH, 0);
+		leave(q);
 		raw_spin_unlock_irq(&q->lock);
 	}
 }
@@ -307,6 +342,7 @@ void hv_queues_stop(struct hv_dev *hv)
 
 		raw_spin_lock_irq(&q->lock);
 		gate(q, HVDRV_ENTRY_DETACH, 0);
+		leave(q);
 		q->dead = true;
 		raw_spin_unlock_irq(&q->lock);
 	}

@@ -5,11 +5,11 @@
 #include <linux/vmalloc.h>
 #include <xen/page.h>
 
-static int grant_page(struct hv_share *s, unsigned int i, domid_t domid)
+static int grant_page(struct hv_share *s, unsigned int i, domid_t domid, gfp_t gfp)
 {
 	int ref;
 
-	s->page[i] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	s->page[i] = alloc_page(gfp | __GFP_ZERO);
 	if (!s->page[i])
 		return -ENOMEM;
 	ref = gnttab_grant_foreign_access(domid, xen_page_to_gfn(s->page[i]), 0);
@@ -34,7 +34,7 @@ int hv_share_alloc(struct hv_share *s, unsigned int n, domid_t domid)
 	if (!s->page || !s->ref)
 		goto fail;
 	for (i = 0; i < n; i++) {
-		rc = grant_page(s, i, domid);
+		rc = grant_page(s, i, domid, GFP_KERNEL);
 		if (rc)
 			goto fail;
 	}
@@ -45,6 +45,15 @@ int hv_share_alloc(struct hv_share *s, unsigned int n, domid_t domid)
 fail:
 	hv_share_free(s);
 	return rc;
+}
+
+void hv_share_most(struct hv_share *s, unsigned int n, domid_t domid)
+{
+	s->page = kcalloc(n, sizeof(*s->page), GFP_KERNEL);
+	s->ref = kcalloc(n, sizeof(*s->ref), GFP_KERNEL);
+	while (s->page && s->ref && s->n < n)
+		if (grant_page(s, s->n, domid, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN))
+			break;
 }
 
 void hv_share_free(struct hv_share *s)
@@ -92,17 +101,20 @@ static unsigned int desc_pages(unsigned int refs)
 
 int hv_desc_write(struct hv_dev *hv)
 {
-	unsigned int refs = hv->nq * hv->queue[0].mem.n, i, k;
+	unsigned int refs = hv->nq * hv->queue[0].mem.n, pool = 0, i, k;
 	struct desc_writer w;
 	struct hvdrv_desc *d;
 	int rc;
 
+	for (i = 0; i < hv->nq; i++)
+		pool += hv->queue[i].pool.mem.n;
+	refs += pool;
 	rc = hv_share_alloc(&hv->desc, desc_pages(refs), hv->xb->otherend_id);
 	if (rc)
 		return rc;
 	d = hv->desc.va;
 	d->magic = HVDRV_DESC_MAGIC;
-	d->version = HVDRV_ABI_MAX;
+	d->version = hv->abi;
 	d->next = hv->desc.n > 1 ? hv->desc.ref[1] : 0;
 	d->num_grefs = refs;
 	d->num_queues = hv->nq;
@@ -111,12 +123,16 @@ int hv_desc_write(struct hv_dev *hv)
 	d->queue_pages = hv->lim.queue_pages;
 	d->slot_va = (unsigned long)hv_slot_va(hv->slot);
 	d->slot_index = hv->slot;
+	d->pool_pages = pool;
 	w = (struct desc_writer){ &hv->desc, 0, HVDRV_DESC_FIRST, d->gref };
 	for (i = 0; i < hv->nq; i++) {
 		d->port[i] = hv->queue[i].port;
 		for (k = 0; k < hv->queue[i].mem.n; k++)
 			put_ref(&w, hv->queue[i].mem.ref[k]);
 	}
+	for (i = 0; i < hv->nq; i++)
+		for (k = 0; k < hv->queue[i].pool.mem.n; k++)
+			put_ref(&w, hv->queue[i].pool.mem.ref[k]);
 	return hv_desc_grant_slot(hv);
 }
 

@@ -17,9 +17,15 @@
 #include <stdint.h>
 #endif
 
-/* Versions of this contract that this build speaks; both sides publish theirs, the highest common one is used. */
+/*
+ * Versions of this contract that this build speaks; both sides publish theirs, the highest common one is used.
+ *   2: the descriptor may list a pool
+ *   3: HVDRV_R_POLL, the window, frames and doorbells in the context: a driver may own a hardware queue
+ */
 #define HVDRV_ABI_MIN 1u
-#define HVDRV_ABI_MAX 1u
+#define HVDRV_ABI_MAX 3u
+#define HVDRV_ABI_DRIVER 1u	/* what a placed driver needs: a pool's pages are to it as any that are granted */
+#define HVDRV_ABI_WINDOW 3u	/* since when a guest can be given a hardware queue */
 
 #define HVDRV_PAGE 4096u
 #define HVDRV_SECTOR 512u	/* unit of every sector number, whatever the logical block size */
@@ -33,6 +39,7 @@
 #define HVDRV_MAX_DEPTH 128u	/* requests in flight per queue */
 #define HVDRV_MAX_SEGS 63u	/* segments of a request: 252 KiB, what a passthrough command carries on a PV dom0 */
 #define HVDRV_MAX_QUEUE_PAGES 160u
+#define HVDRV_MAX_POOL 2048u	/* pages of a device's pool, of all its queues together */
 #define HVDRV_MAX_ZERO_SECTORS 65536u	/* of a write-zeroes request: what NVMe's 16 bits can say */
 #define HVDRV_NAME_MAX 31u	/* length of a device's NAME, without its NUL */
 
@@ -54,6 +61,7 @@ enum hvdrv_entry {
 #define HVDRV_R_NOTIFY 1u	/* send the queue's event to the host */
 #define HVDRV_R_BUSY 2u		/* the gate's answer while the host holds the queue: try again after its event */
 #define HVDRV_R_BROKEN 4u	/* the queue holds what cannot be: the device must end */
+#define HVDRV_R_POLL 8u		/* call complete again after a while: nobody sends an event for what is outstanding */
 
 /* Operations of class block. */
 enum hvdrv_op {
@@ -114,6 +122,14 @@ struct hvdrv_record {
 
 #define HVDRV_DRV_SIZE 256u
 
+/* Of a hardware queue, whose requests no host sees: counted by its driver, free-running, never reset. Requests that have ended. */
+struct hvdrv_counts {
+	uint64_t requests[HVDRV_OPS];
+	uint64_t sectors[HVDRV_OPS];	/* of those that ended well */
+	uint64_t errors;
+	uint64_t looks;			/* for completions */
+};
+
 /* The state page, one per queue. No pointers; each field has one writer; whole-word stores. */
 struct hvdrv_state {
 	/* The host writes this line. */
@@ -121,15 +137,21 @@ struct hvdrv_state {
 	uint32_t generation;	/* of the code in the slot; a CPU that sees another one than last serialises first */
 	uint32_t adopt;		/* generation that wants adopting: differs from `adopted` until that is done */
 	uint32_t need_kick;	/* 1: the host sleeps; notify after publishing (polled queues only) */
-	uint8_t pad0[48];
+	/* Of a hardware queue: what the driver cannot know. The host writes it before it places. */
+	uint32_t nsid;
+	uint32_t lba_shift;	/* sectors of 512 bytes >> this: logical blocks */
+	uint32_t sq_doorbell, cq_doorbell;	/* bytes from hvdrv_ctx.doorbells */
+	uint8_t pad0[32];
 	/* The guest writes this line; the host resets tail and event when it places. */
 	uint32_t inside;	/* 1 while a CPU is in the slot for this queue */
 	uint32_t adopted;
 	uint32_t tail;		/* commands posted since the driver was placed (polled queues only) */
 	uint32_t stale;		/* completions dropped because their handle was not in flight */
-	uint32_t event;		/* completion number after which the guest wants an event (polled queues only) */
+	uint32_t event;		/* completion number after which the guest wants an event (polled queues only); of a hardware
+				 * queue one more than were taken */
 	uint8_t pad1[44];
-	uint8_t reserved[128];
+	struct hvdrv_counts counts;	/* the guest writes them; who reads them has its word only */
+	uint8_t reserved[32];
 	/* The placed driver's only memory beside the queue pages; zeroed by the host when it places. */
 	uint8_t drv[HVDRV_DRV_SIZE];
 };
@@ -156,6 +178,9 @@ struct hvdrv_ctx {
 	uint8_t *pages;			/* the queue pages, contiguous */
 	const uint32_t *grefs;		/* their grant references */
 	struct hvdrv_done done[HVDRV_MAX_DEPTH];
+	/* since version 3 */
+	const uint64_t *frames;		/* of the queue pages */
+	uint8_t *doorbells;		/* a page of the controller's registers, mapped while the host gives one; else NULL */
 };
 
 /* An entry point. Called with interrupts off and the queue's lock held, never nested; must not sleep or call out. */
@@ -168,7 +193,9 @@ typedef uint32_t (*hvdrv_entry_fn)(struct hvdrv_ctx *ctx, uint32_t arg);
 
 /*
  * First page. The grant references follow in this order, going on in the next
- * pages: for each queue its state page, its record pages, its queue pages.
+ * pages: for each queue its state page, its record pages, its queue pages; then
+ * the pool's pages: the guest's own, granted read-write for good, which requests
+ * may carry their data in. The host maps them once and copies without Xen.
  */
 struct hvdrv_desc {
 	uint32_t magic;
@@ -179,7 +206,7 @@ struct hvdrv_desc {
 	uint32_t record_pages, queue_pages;	/* per queue */
 	uint64_t slot_va;		/* where the slot is in the guest's address space */
 	uint32_t slot_index;
-	uint32_t reserved;
+	uint32_t pool_pages;		/* of the whole device; in version 1 nothing: 0 */
 	uint64_t slot_gfn[HVDRV_SLOT_PAGES];
 	uint32_t slot_gref[HVDRV_SLOT_PAGES];
 	uint32_t port[HVDRV_MAX_QUEUES];	/* event channel of each queue, unbound, for the host */
@@ -199,8 +226,11 @@ struct hvdrv_desc_more {
 HVDRV_ASSERT(sizeof(struct hvdrv_seg) == 16, seg);
 HVDRV_ASSERT(sizeof(struct hvdrv_record) == 1088 && offsetof(struct hvdrv_record, seg) == 64, record);
 HVDRV_ASSERT(offsetof(struct hvdrv_state, inside) == 64 && offsetof(struct hvdrv_state, event) == 80, state_inside);
+HVDRV_ASSERT(offsetof(struct hvdrv_state, counts) == 128 && sizeof(struct hvdrv_counts) == 96, counts);
 HVDRV_ASSERT(offsetof(struct hvdrv_state, drv) == 256 && sizeof(struct hvdrv_state) == 512, state_drv);
 HVDRV_ASSERT(offsetof(struct hvdrv_ctx, state) == 16 && offsetof(struct hvdrv_ctx, done) == 48, ctx);
 HVDRV_ASSERT(offsetof(struct hvdrv_desc, slot_va) == 32 && offsetof(struct hvdrv_desc, gref) == 128, desc);
+HVDRV_ASSERT(HVDRV_DESC_FIRST + (HVDRV_DESC_PAGES - 1) * HVDRV_DESC_MORE >= HVDRV_MAX_POOL + HVDRV_MAX_QUEUES *
+	     (1 + HVDRV_RECORD_PAGES(HVDRV_MAX_DEPTH) + HVDRV_MAX_QUEUE_PAGES), chain);
 
 #endif

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "api/priv.h"
+#include "api/ask.h"
 
 struct wish {
 	const char *dir, *mode;
@@ -26,6 +26,16 @@ static uint64_t record_number(struct hv_waiter *w, const char *key)
 	return hv_read_u64(w->h->host, 0, UINT64_MAX, "%s/retarget/%s", w->at.admin, key);
 }
 
+/* The record is that of a switch back: ours was not taken over, and is overwritten already. */
+static bool is_revert(struct hv_waiter *w)
+{
+	char *who = hv_wait_key(w, "retarget/who");
+	bool revert = who && !strncmp(who, "revert-of:", 10);
+
+	free(who);
+	return revert;
+}
+
 static int switch_ended(struct hv_waiter *w, const char *result, struct hvdrv_switch *sw)
 {
 	char *why;
@@ -34,6 +44,9 @@ static int switch_ended(struct hv_waiter *w, const char *result, struct hvdrv_sw
 		record_number(w, "seq"), record_number(w, "freeze-ns"), record_number(w, "stall-ns"), record_number(w, "carried-ready"),
 		record_number(w, "carried-begun"), record_number(w, "carried-done")
 	};
+	if (is_revert(w))
+		return hv_err(&w->h->e, ECANCELED, "the guest did not take over its requests in time: %s", hv_is(result, "committed") ?
+			      "it was switched back" : "it could not be switched back, see hvdrvd's log");
 	if (hv_is(result, "committed"))
 		return 0;
 	why = hv_wait_key(w, "retarget/reason");
@@ -43,18 +56,50 @@ static int switch_ended(struct hv_waiter *w, const char *result, struct hvdrv_sw
 	return -ECANCELED;
 }
 
-static int wait_switched(struct hv_waiter *w, uint64_t before, unsigned int timeout, struct hvdrv_switch *sw)
+/* Is the record that of a switch which policy had begun before it was told? */
+static bool is_policys(struct hv_waiter *w)
+{
+	char *who = hv_wait_key(w, "retarget/who");
+	bool policys = hv_is(who, "policy");
+
+	free(who);
+	return policys;
+}
+
+static bool in_force(struct hv_waiter *w, const char *mode)
+{
+	char *now = hv_readf(w->h->host, 0, "%s/mode", w->at.back), *path = hv_readf(w->h->host, 0, "%s/path", w->at.back);
+	bool is = hv_is(hv_is(path, "direct") ? path : now, mode);	/* direct is told as a path */
+
+	free(now);
+	free(path);
+	return is;
+}
+
+/* True: it is over, *rc tells how. */
+static bool look_at_switch(struct hv_waiter *w, const char *mode, uint64_t before, struct hvdrv_switch *sw, int *rc)
+{
+	char *result = hv_wait_key(w, "retarget/result");
+	bool running = hv_is(result, "running"), over;
+
+	if (!running && record_number(w, "seq") > before && !is_policys(w)) {
+		*rc = switch_ended(w, result, sw);
+		over = true;
+	} else {
+		over = !running && in_force(w, mode);	/* it was already, or policy has been there before */
+		if (over)
+			*rc = 0;
+	}
+	free(result);
+	return over;
+}
+
+static int wait_switched(struct hv_waiter *w, const char *mode, uint64_t before, unsigned int timeout, struct hvdrv_switch *sw)
 {
 	int rc = 0;
 
 	for (;;) {
-		char *result = record_number(w, "seq") > before ? hv_wait_key(w, "retarget/result") : NULL;
-		bool ended = result && !hv_is(result, "running");
-
-		if (ended)
-			rc = switch_ended(w, result, sw);
-		free(result);
-		if (ended)
+		if (look_at_switch(w, mode, before, sw, &rc))
 			return rc;
 		if (rc == -EINTR)
 			return hv_err(&w->h->e, EINTR, "interrupted: the switch goes on, see `hvdrv show`");
@@ -69,7 +114,7 @@ static int want(struct hv_waiter *w, const char *mode, uint64_t deadline_ns, uns
 	struct wish wish = { w->at.admin, mode, deadline_ns };
 	uint64_t before = record_number(w, "seq");
 	char *now = hv_readf(w->h->host, 0, "%s/mode", w->at.back);
-	bool already = hv_is(now, mode), served = now;
+	bool served = now;
 	int rc;
 
 	free(now);
@@ -77,9 +122,17 @@ static int want(struct hv_waiter *w, const char *mode, uint64_t deadline_ns, uns
 		return hv_err(&w->h->e, EAGAIN, "the device is not served yet: see `hvdrv show`");
 	*sw = (struct hvdrv_switch){ 0 };
 	rc = hv_transact(w->h->host, put_wish, &wish);
-	if (!rc && already)
-		return 0;
-	return rc ? hv_err(&w->h->e, -rc, "xenstore: %s", strerror(-rc)) : wait_switched(w, before, timeout, sw);
+	if (rc)
+		return hv_err(&w->h->e, -rc, "xenstore: %s", strerror(-rc));
+	return strcmp(mode, "auto") ? wait_switched(w, mode, before, timeout, sw) : 0;
+}
+
+/* The device, and a mode that there is. */
+static int find(struct hvdrv *h, const char *domain, const char *name, const char *mode, struct hv_dev_id *id)
+{
+	int rc = hv_mode_check(mode, &h->e);
+
+	return rc ? rc : hv_api_find(h, domain, name, id);
 }
 
 int hvdrv_retarget(struct hvdrv *h, const char *domain, const char *name, const char *mode, uint64_t deadline_ns,
@@ -87,15 +140,47 @@ int hvdrv_retarget(struct hvdrv *h, const char *domain, const char *name, const 
 {
 	struct hv_dev_id id;
 	struct hv_waiter w;
-	int rc;
+	int rc = find(h, domain, name, mode, &id);
 
-	if (strcmp(mode, "virtual") && strcmp(mode, "paravirtual"))
-		return hv_err(&h->e, EINVAL, "there is no mode \"%s\": virtual, paravirtual", mode);
-	rc = hv_api_find(h, domain, name, &id);
 	if (rc)
 		return rc;
 	hv_wait_begin(&w, h, &id, timeout);
 	rc = want(&w, mode, deadline_ns, timeout, sw);
 	hv_wait_end(&w);
+	return rc;
+}
+
+/* ---- dry run: hvdrvd knows, xenstore does not ---- */
+
+static int said(struct hvdrv *h, struct json_object *answer, char **says)
+{
+	struct json_object *text = NULL, *code = NULL;
+	const char *line;
+
+	json_object_object_get_ex(answer, "text", &text);
+	json_object_object_get_ex(answer, "error", &code);
+	line = text ? json_object_get_string(text) : "hvdrvd is of another version";
+	if (code || !text)
+		return hv_err(&h->e, code && json_object_get_int(code) > 0 ? json_object_get_int(code) : EPROTO, "%s", line);
+	*says = strdup(line);
+	return *says ? 0 : hv_err(&h->e, ENOMEM, "no memory");
+}
+
+int hvdrv_retarget_dry_run(struct hvdrv *h, const char *domain, const char *name, const char *mode, char **says)
+{
+	struct json_object *q, *a = NULL;
+	struct hv_dev_id id;
+	int rc = find(h, domain, name, mode, &id);
+
+	if (rc)
+		return rc;
+	q = hv_api_question("dry-run");
+	json_object_object_add(q, "domid", json_object_new_int(id.domid));
+	json_object_object_add(q, "id", json_object_new_int(id.id));
+	json_object_object_add(q, "mode", json_object_new_string(mode));
+	rc = hv_api_ask(h, q, HV_API_LIMIT, &a);
+	if (!rc)
+		rc = said(h, a, says);
+	json_object_put(a);
 	return rc;
 }

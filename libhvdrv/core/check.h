@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
 /*
- * What the code of an image may contain, decided by decoding every byte of it.
- * Run when an image is stored and again before it is placed.
+ * The gate: what the code of an image may contain and do, decided before it is stored and again before it is placed.
+ * hvdrv-security(7) says what is shown and what is not; core/gate does it:
+ *
+ *   decode.c, allow.c            every byte is an instruction of a short list
+ *   flow.c, order.c, loop.c      all ways from each entry are followed, loops with the number of their rounds
+ *   step.c, number.c, regions.c  what an instruction does to what is known; which memory it may use
+ *   state.h, value.c, join.c, learn.c   what is known: values, their ranges, what a comparison tells
  */
 #ifndef HV_CORE_CHECK_H
 #define HV_CORE_CHECK_H
 
 #include "core/image.h"
 
-/*
- * 0 when: every byte of the code decodes; each entry begins with endbr64 (ENTRY_PROLOGUE); only general-purpose
- * instructions without privilege, without segment override, 32-bit address, port, string or system access; branches are direct
- * and land on an instruction of this code; no address is absolute; memory relative to rip lies in the payload and
- * is only read; every ret is followed by int3. Else -ENOEXEC with the offset and the instruction.
- */
+/* 0, or -ENOEXEC with the offset, the bytes there, and what may go wrong there. */
 int hv_check_code(const struct hv_image *img, struct hv_err *e);
+
+/* The same; and what one call of an entry can use at most. */
+struct hv_bounds {
+	uint64_t insns[HVDRV_ENTRIES];
+	uint32_t stack;			/* bytes */
+};
+int hv_check_bounds(const struct hv_image *img, struct hv_bounds *b, struct hv_err *e);
 
 /* Calls fn with the offset and the text of each instruction. */
 void hv_disassemble(const struct hv_image *img, void (*fn)(void *arg, uint32_t off, const char *text), void *arg);

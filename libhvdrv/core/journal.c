@@ -25,19 +25,24 @@ struct hv_journal *hv_journal_new(const char *dir, uint32_t domid, uint32_t id, 
 {
 	struct hv_journal *j = NULL;
 	char path[256];
-	int fd;
+	int fd, rc;
 
 	path_of(dir, domid, id, path, sizeof(path));
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	/* all its pages now: a full file system must not be met in the middle of a switch */
-	if (fd >= 0 && !posix_fallocate(fd, 0, sizeof(*j)))
+	rc = fd < 0 ? errno : posix_fallocate(fd, 0, sizeof(*j));
+	if (!rc) {
 		j = map(fd);
-	if (!j)
-		hv_err(e, errno ? errno : ENOSPC, "%s: %s", path, strerror(errno ? errno : ENOSPC));
+		rc = j ? 0 : errno;
+	}
 	if (fd >= 0)
 		close(fd);
-	if (!j)
+	if (rc) {
+		hv_err(e, rc, "%s: %s", path, strerror(rc));
+		if (fd >= 0)
+			unlink(path);		/* or the next hvdrvd would tell of it as damaged */
 		return NULL;
+	}
 	/* every page is touched now: a fault in the pause would be a part of it */
 	memset(j, 0, sizeof(*j));
 	j->size = sizeof(*j);

@@ -15,7 +15,7 @@
 #include "core/swap.h"
 
 #define HV_JOURNAL_MAGIC 0x4c4a5648u	/* "HVJL" */
-#define HV_JOURNAL_VERSION 1u
+#define HV_JOURNAL_VERSION 2u
 
 enum hv_journal_state { HV_JOURNAL_NONE, HV_JOURNAL_PAUSING, HV_JOURNAL_RESUMING, HV_JOURNAL_RESUMED };
 
@@ -25,6 +25,7 @@ struct hv_journal {
 	uint32_t domid, id;		/* the device */
 	uint32_t foreign;		/* how its slot is reached */
 	uint32_t format;		/* of the new queues: enum wire_format */
+	uint32_t renew;			/* the driver stays, its queues are new: for another worker, not an admin's switch */
 	uint64_t seq;			/* of the switch */
 	char mode[16], driver[32], image_id[65];	/* the new ones */
 	uint32_t ring_pages, generation;

@@ -59,9 +59,14 @@ void hv_slot_wipe(struct hv_slot *s)
 
 void hv_place(struct hv_slot *s, const struct hv_image *img, uint32_t generation)
 {
-	s->generation = generation;
 	memcpy(s->code, img->payload, img->h.payload_size);
 	memset(s->code + img->h.payload_size, HVDRV_SLOT_FILL, HVDRV_SLOT_SIZE - img->h.payload_size);
+	hv_slot_renew(s, generation);
+}
+
+void hv_slot_renew(struct hv_slot *s, uint32_t generation)
+{
+	s->generation = generation;
 	for (uint32_t q = 0; q < s->num_queues; q++) {
 		memset(s->state[q]->drv, 0, sizeof(s->state[q]->drv));
 		/* the numbers of another driver's polled queue: who serves must not see them before the guest has adopted */

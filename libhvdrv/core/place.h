@@ -28,9 +28,12 @@ bool hv_slot_empty(const struct hv_slot *s);
 void hv_slot_wipe(struct hv_slot *s);		/* int3 all over; no CPU of the guest may be inside */
 
 /*
- * Writes a verified image, zeroes each queue's driver area, resets its tail and event, and gives the code a new
- * generation. The guest must not be calling: it does not know the driver yet, or is paused. Nothing is told to it here.
+ * Writes a verified image, then does as hv_slot_renew(). The guest must not be calling: it does not know the driver yet, or
+ * is paused. Nothing is told to it here.
  */
 void hv_place(struct hv_slot *s, const struct hv_image *img, uint32_t generation);
+
+/* Zeroes each queue's driver area, resets its tail and event, and says that the code is of this generation. */
+void hv_slot_renew(struct hv_slot *s, uint32_t generation);
 
 #endif

@@ -108,7 +108,7 @@ const char *hv_retarget_state_name(enum hv_rt_state s)
 
 const char *hv_retarget_result_name(enum hv_rt_result r)
 {
-	static const char *const names[] = { "running", "committed", "undone", "unconfirmed" };
+	static const char *const names[] = { "running", "committed", "undone", "unconfirmed", "revoked" };
 
-	return r <= HV_RT_UNCONFIRMED ? names[r] : "?";
+	return r < HV_RT_RESULTS ? names[r] : "?";
 }

@@ -55,6 +55,8 @@ enum hv_rt_result {
 	HV_RT_COMMITTED,
 	HV_RT_UNDONE,		/* as before; why says the reason */
 	HV_RT_UNCONFIRMED,	/* the guest runs the new driver and has not adopted it in time: switch back */
+	HV_RT_REVOKED,		/* never of one switch: policy has given up, the device is held */
+	HV_RT_RESULTS
 };
 
 #define HV_RT_DEADLINE_NS 30000000ll	/* pause to unpause; as Xen's livepatch */

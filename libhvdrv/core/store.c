@@ -114,7 +114,7 @@ struct finder {
 	struct hv_image *best;
 	char *id;
 	unsigned int seen;
-	struct hv_err why;		/* why the last one did not do */
+	struct hv_err why;		/* why the one that tells most did not do */
 };
 
 static bool better(const struct hv_image *a, const struct hv_image *b)
@@ -146,8 +146,9 @@ static int consider(void *arg, const char *id, const struct hv_image *img, const
 	struct hv_err e = { 0 };
 
 	f->seen++;
+	/* one that would fit and is refused tells more than a damaged one, and that more than one that does not fit */
 	if (!img) {
-		if (!f->why.code)
+		if (f->why.code != EPERM)
 			hv_err(&f->why, EINVAL, "%s", why);
 		return 0;
 	}
@@ -156,7 +157,6 @@ static int consider(void *arg, const char *id, const struct hv_image *img, const
 			hv_err(&f->why, ENOENT, "image %.12s %s", id, e.text);
 		return 0;
 	}
-	/* one that would fit and is refused tells more than one that does not fit */
 	if (hv_image_verify(img, f->ring, &e) < 0 || hv_check_code(img, &e)) {
 		hv_err(&f->why, EPERM, "image %.12s is refused: %s", id, e.text);
 		return 0;

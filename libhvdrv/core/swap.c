@@ -56,6 +56,17 @@ bool hv_swap_inside(const struct hv_swap *s)
 	return false;
 }
 
+bool hv_swap_idle(const struct hv_swap *s)
+{
+	for (uint32_t i = 0; i < s->slot->num_queues; i++) {
+		const struct hvdrv_state *st = s->slot->state[i];
+
+		if (__atomic_load_n(&st->event, __ATOMIC_ACQUIRE) != __atomic_load_n(&st->tail, __ATOMIC_ACQUIRE) + 1)
+			return false;
+	}
+	return true;
+}
+
 bool hv_swap_adopted(const struct hv_swap *s)
 {
 	for (uint32_t i = 0; i < s->slot->num_queues; i++) {
@@ -111,6 +122,7 @@ void hv_swap_restore(struct hv_swap *s)
 /*
  * A request that the guest waits for (READY, or BEGUN since an earlier switch) and that the host has taken under the same handle is BEGUN, or DONE when it
  * was answered: the answer may lie in the old queue, unseen. One that the host does not know stays READY: it is posted again.
+ * have NULL: nothing is known, each is posted again.
  */
 static void mark_record(struct hv_swap_queue *q, uint32_t tag, const struct hv_inflight *have)
 {
@@ -119,7 +131,10 @@ static void mark_record(struct hv_swap_queue *q, uint32_t tag, const struct hv_i
 
 	if (state != HVDRV_REC_READY && state != HVDRV_REC_BEGUN)
 		return;
-	if (have->state != HVDRV_REC_FREE && have->handle == rec->handle) {
+	if (!have) {
+		state = HVDRV_REC_READY;
+		rec->state = state;
+	} else if (have->state != HVDRV_REC_FREE && have->handle == rec->handle) {
 		state = have->state;
 		rec->status = have->status;
 		rec->state = state;
@@ -140,10 +155,18 @@ static void replace_queue(struct hv_swap *s, uint32_t i, const struct hv_infligh
 	memset(q->carried, 0, sizeof(q->carried));
 	memset(q->ops, 0, sizeof(q->ops));
 	for (uint32_t tag = 0; tag < s->depth; tag++)
-		mark_record(q, tag, &t->tag[tag]);
+		mark_record(q, tag, t ? &t->tag[tag] : NULL);
 	memset(q->pages, 0, HV_SWAP_RING_PAGES * HVDRV_PAGE);
 	ring(q->pages, q->carried[HVDRV_REC_BEGUN]);
 	st->need_kick = 1;		/* a polled queue's worker sleeps until it is told of the first command */
+}
+
+static void ask_to_adopt(struct hv_swap *s)
+{
+	for (uint32_t i = 0; i < s->slot->num_queues; i++) {
+		__atomic_store_n(&s->slot->state[i]->adopt, s->slot->generation, __ATOMIC_RELEASE);
+		__atomic_store_n(&s->slot->state[i]->hold, 0, __ATOMIC_RELEASE);
+	}
 }
 
 void hv_swap_replace(struct hv_swap *s, const struct hv_image *img, const struct hv_inflight_table *t, hv_swap_ring_fn ring)
@@ -154,8 +177,14 @@ void hv_swap_replace(struct hv_swap *s, const struct hv_image *img, const struct
 	for (uint32_t i = 0; i < s->slot->num_queues; i++)
 		replace_queue(s, i, &t[i], ring);
 	hv_place(s->slot, img, generation);
-	for (uint32_t i = 0; i < s->slot->num_queues; i++) {
-		__atomic_store_n(&s->slot->state[i]->adopt, generation, __ATOMIC_RELEASE);
-		__atomic_store_n(&s->slot->state[i]->hold, 0, __ATOMIC_RELEASE);
-	}
+	ask_to_adopt(s);
+}
+
+void hv_swap_renew(struct hv_swap *s, hv_swap_ring_fn ring)
+{
+	save(s);
+	for (uint32_t i = 0; i < s->slot->num_queues; i++)
+		replace_queue(s, i, NULL, ring);
+	hv_slot_renew(s->slot, s->slot->generation + 1);
+	ask_to_adopt(s);
 }

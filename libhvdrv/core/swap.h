@@ -51,6 +51,7 @@ void hv_swap_close(struct hv_host *h, struct hv_swap *s);
 void hv_swap_hold(const struct hv_swap *s, bool hold);
 bool hv_swap_inside(const struct hv_swap *s);	/* is a CPU in the slot? Certain only while the domain is paused */
 bool hv_swap_adopted(const struct hv_swap *s);
+bool hv_swap_idle(const struct hv_swap *s);	/* hardware queues: all that was posted has been taken back */
 
 /* How a format's empty queue looks: pages are zeroed already. */
 typedef void (*hv_swap_ring_fn)(uint8_t *pages, unsigned int begun);
@@ -61,7 +62,14 @@ typedef void (*hv_swap_ring_fn)(uint8_t *pages, unsigned int begun);
  */
 void hv_swap_replace(struct hv_swap *s, const struct hv_image *img, const struct hv_inflight_table *t, hv_swap_ring_fn ring);
 
-/* Under the same pause: everything as hv_swap_replace() found it, hold still 1. */
+/*
+ * The same with the driver that is there, when nobody knows what a worker that has died had taken: all that the guest waits
+ * for becomes READY, and begins again. That is right for whatever the worker had begun, or even answered unseen: the guest has
+ * not been told, so to it the request has not ended.
+ */
+void hv_swap_renew(struct hv_swap *s, hv_swap_ring_fn ring);
+
+/* Under the same pause: everything as hv_swap_replace() or hv_swap_renew() found it, hold still 1. */
 void hv_swap_restore(struct hv_swap *s);
 
 #endif

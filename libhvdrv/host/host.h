@@ -65,7 +65,12 @@ struct hv_host_ops {
 	int (*unmap_grants)(struct hv_host *h, void *va, unsigned int n);
 	void *(*map_frames)(struct hv_host *h, uint32_t domid, const uint64_t *gfns, unsigned int n);	/* privileged */
 	int (*unmap_frames)(struct hv_host *h, void *va, unsigned int n);
+
+	/* May a PV guest map this frame of a device's registers? */
+	int (*iomem)(struct hv_host *h, uint32_t domid, uint64_t frame, bool may);
 };
+
+#define HV_DOMID_IO 0x7ff1u		/* map_frames() of it: registers of devices */
 
 struct hv_host {
 	const struct hv_host_ops *ops;

@@ -44,10 +44,15 @@ static int next_ref(struct reader *r, uint32_t *ref, struct hv_err *e)
 	return *ref ? 0 : hv_err(e, EPROTO, "the guest's descriptor holds grant reference 0");
 }
 
+static uint32_t pool_pages(const struct hvdrv_desc *d)
+{
+	return d->version >= 2 ? d->pool_pages : 0;
+}
+
 static int check_numbers(const struct hvdrv_desc *d, uint32_t depth, uint32_t queue_pages, uint32_t max_queues,
 			 struct hv_err *e)
 {
-	uint32_t rp = HVDRV_RECORD_PAGES(depth);
+	uint32_t rp = HVDRV_RECORD_PAGES(depth), pool = pool_pages(d);
 
 	if (d->version < HVDRV_ABI_MIN || d->version > HVDRV_ABI_MAX)
 		return hv_err(e, EPROTO, "the guest's descriptor has version %u, this host knows %u to %u", d->version,
@@ -57,7 +62,9 @@ static int check_numbers(const struct hvdrv_desc *d, uint32_t depth, uint32_t qu
 	if (d->depth != depth || d->queue_pages != queue_pages || d->record_pages != rp)
 		return hv_err(e, EPROTO, "the guest offers depth %u, %u and %u pages; %u, %u and %u were asked for", d->depth,
 			      d->record_pages, d->queue_pages, depth, rp, queue_pages);
-	if (d->num_grefs != d->num_queues * (1 + rp + queue_pages))
+	if (pool > HVDRV_MAX_POOL)
+		return hv_err(e, EPROTO, "the guest offers a pool of %u pages, %u at most were asked for", pool, HVDRV_MAX_POOL);
+	if (d->num_grefs != d->num_queues * (1 + rp + queue_pages) + pool)
 		return hv_err(e, EPROTO, "the guest's descriptor counts %u pages", d->num_grefs);
 	if (d->slot_index >= HVDRV_SLOTS || d->slot_va % HVDRV_PAGE || d->slot_va + HVDRV_SLOT_SIZE < d->slot_va)
 		return hv_err(e, EPROTO, "the guest's slot %u at 0x%llx cannot be", d->slot_index,
@@ -75,6 +82,7 @@ static void take_head(const struct hvdrv_desc *d, struct hv_offer *o)
 	o->queue_pages = d->queue_pages;
 	o->slot_va = d->slot_va;
 	o->slot_index = d->slot_index;
+	o->pool_pages = pool_pages(d);
 	memcpy(o->slot_gfn, d->slot_gfn, sizeof(o->slot_gfn));
 	memcpy(o->slot_gref, d->slot_gref, sizeof(o->slot_gref));
 	for (uint32_t q = 0; q < o->num_queues; q++)
@@ -108,5 +116,7 @@ int hv_desc_read(hv_copy_page_fn copy, void *arg, uint32_t ref, uint32_t want_de
 	r.left = HVDRV_DESC_FIRST;
 	for (uint32_t q = 0; !rc && q < o->num_queues; q++)
 		rc = take_queue(&r, o, &o->queue[q], e);
+	for (uint32_t i = 0; !rc && i < o->pool_pages; i++)
+		rc = next_ref(&r, &o->pool[i], e);
 	return rc;
 }

@@ -22,6 +22,8 @@ struct hv_offer {
 	uint64_t slot_gfn[HVDRV_SLOT_PAGES];
 	uint32_t slot_gref[HVDRV_SLOT_PAGES];
 	struct hv_queue_refs queue[HVDRV_MAX_QUEUES];
+	uint32_t pool_pages;			/* 0: no pool */
+	uint32_t pool[HVDRV_MAX_POOL];
 };
 
 /* Copies the granted page REF of the guest; 0 or -errno. */

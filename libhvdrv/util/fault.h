@@ -18,8 +18,18 @@ static inline void hv_fault(const char *name)
 	if (at && !strcmp(at, name))
 		raise(SIGKILL);
 }
+
+/* A child was started: a place in a worker is for the first one only. */
+static inline void hv_fault_inherited(void)
+{
+	const char *at = getenv("HVDRV_FAULT");
+
+	if (at && !strncmp(at, "worker-", 7))
+		unsetenv("HVDRV_FAULT");
+}
 #else
 #define hv_fault(name) ((void)0)
+#define hv_fault_inherited() ((void)0)
 #endif
 
 #endif

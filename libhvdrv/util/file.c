@@ -128,3 +128,29 @@ int hv_mkdirs(const char *path, mode_t mode)
 			return 0;
 	}
 }
+
+int hv_file_line(const char *path, char *text, size_t size)
+{
+	FILE *f = fopen(path, "re");
+	int rc = 0;
+
+	if (!f)
+		return -errno;
+	if (fgets(text, size, f))
+		text[strcspn(text, "\n")] = 0;
+	else
+		rc = -EPROTO;
+	fclose(f);
+	return rc;
+}
+
+int hv_file_number(const char *path, uint64_t *v)
+{
+	char text[64], *end = text;
+	int rc = hv_file_line(path, text, sizeof(text));
+
+	if (rc)
+		return rc;
+	*v = strtoull(text, &end, 0);
+	return end > text ? 0 : -EPROTO;
+}

@@ -4,6 +4,7 @@
 #define HV_UTIL_FILE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -11,6 +12,12 @@
  * 0, -EFBIG when it is larger than max, or -errno.
  */
 int hv_file_read(const char *path, size_t max, void **data, size_t *len);
+
+/* The first line of PATH, such as a file of sysfs has, without its newline, cut to size. 0, -EPROTO when there is none, or -errno. */
+int hv_file_line(const char *path, char *text, size_t size);
+
+/* The number at the begin of that line, decimal or hexadecimal with 0x. 0, -EPROTO when there is none, or -errno. */
+int hv_file_number(const char *path, uint64_t *v);
 
 /* Writes PATH.tmp, syncs, renames over PATH, syncs the folder. 0 or -errno; on error PATH is as it was. */
 int hv_file_write(const char *path, const void *data, size_t len, mode_t mode);

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A host for the commands without Xen: fakehost.py XENSTORE-SOCKET HVDRVD-SOCKET [PATH=VALUE...].
+"""A host for the commands without Xen: fakehost.py XENSTORE-SOCKET HVDRVD-SOCKET [PATH=VALUE...] [@FILE], in FILE with a NUL behind each.
 
 A xenstored of one transaction at a time, and a hvdrvd that answers at once: a new device is ready, but one called slow*
-stays as it is and one called bad* fails; one called used* does not detach. Writes below /quota fail, and all writes after
-/full exists. It ends when its standard input does.
+stays as it is, one called joins* waits for another guest, and one called bad* fails; a guest has a pool, but not for devices called
+logs*; one called used* does not detach, late* does not take over a new driver. Writes below /quota fail, and all writes after /full
+exists. /tick, /worker, /watch, /version and /inspected say what hvdrvd answers. It ends when its standard input does.
 """
 import json
 import os
+import re
 import selectors
 import socket
 import struct
@@ -55,23 +57,35 @@ class Store:
 
 
 def send(conn, kind, req, txn, text):
-    data = text.encode()
+    data = text.encode(errors="surrogateescape")
     conn.sendall(struct.pack("<4I", kind, req, txn, len(data)) + data)
 
 
-def switch(store, at, back, good):
-    """A switch as hvdrvd records it; one that is undone is not tried again."""
+def switch(store, at, back, good, late):
+    """A switch as hvdrvd records it; one that is undone is not tried again. Late: not taken over, and switched back."""
     seq = 1 + int(store.nodes.get(at + "/retarget/seq", "0"))
     record = {"from": store.nodes[back + "/mode"], "to": store.nodes[at + "/want"], "who": "admin", "freeze-ns": 848000,
               "stall-ns": 5250000, "carried-ready": 4, "carried-begun": 28, "carried-done": 1,
               "reason": "" if good else "the guest is paused: `xl unpause` it first", "seq": seq,
               "state": "done", "result": "committed" if good else "undone"}
-    if good:
+    if late:
+        record.update({"from": record["to"], "to": record["from"], "who": "revert-of:%d" % seq, "seq": seq + 1})
+    if good and not late:
         store.write(back + "/mode", record["to"])
     else:
-        store.nodes[at + "/want"] = record["from"]
+        store.nodes[at + "/want"] = store.nodes[back + "/mode"]
     for key, value in record.items():
         store.write(at + "/retarget/" + key, str(value))
+
+
+def path_of(store, at, name):
+    return "copy" if name.startswith("logs") or store.nodes.get(at + "/want-path") == "copy" else "pool"
+
+
+def weighed(store, at):
+    """The parameters with the weight that is wished."""
+    params = store.nodes[at + "/params"]
+    return re.sub("weight=[0-9]+", "weight=" + store.nodes[at + "/weight"], params) if at + "/weight" in store.nodes else params
 
 
 def react(store):
@@ -89,15 +103,23 @@ def react(store):
         elif request == "resize":
             store.write(back + "/limits/sectors", "16384")
             store.write(at + "/resize", "done")
-        elif store.nodes.get(back + "/mode") and store.nodes.get(at + "/want") not in (None, store.nodes[back + "/mode"]):
-            switch(store, at, back, not name.startswith("logs"))
+        elif store.nodes.get(at + "/want-path", "") != "" and path_of(store, at, name) != store.nodes[at + "/path"]:
+            store.write(at + "/path", path_of(store, at, name))
+        elif weighed(store, at) != store.nodes[at + "/params"]:
+            store.write(at + "/params", weighed(store, at))
+        elif store.nodes.get(back + "/mode") and store.nodes.get(at + "/want") not in (None, "auto", store.nodes[back + "/mode"]):
+            switch(store, at, back, not name.startswith("logs"), name.startswith("late"))
+        elif store.nodes.get(at + "/status") == "new" and name.startswith("joins"):
+            store.write(at + "/error", "the guest is paused: `xl unpause` it first")
+            store.write(at + "/status", "joining")
         elif store.nodes.get(at + "/status") == "new" and name.startswith("bad"):
-            store.write(at + "/error", "the backend is in use: it is mounted")
+            store.write(at + "/error", "the backend is in use: it is mounted" if name != "badwords" else "the guest says: \x1b[2Jgone\nhvdrv: all is well")
             store.write(at + "/error-code", "16")
             store.write(at + "/status", "failed")
         elif store.nodes.get(at + "/status") == "new" and not name.startswith("slow"):
             for key, value in ((front + "/disk", "hvda"), (back + "/limits/sectors", "8192"), (back + "/mode", "virtual"),
-                               (at + "/path", "copy"), (at + "/cache", "direct"), (at + "/status", "ready")):
+                               (at + "/path", path_of(store, at, name)), (at + "/pool-pages", "0" if name.startswith("logs") else "512"),
+                               (at + "/cache", "direct"), (at + "/status", "ready")):
                 store.write(key, value)
 
 
@@ -143,18 +165,97 @@ def serve_store(store, conn):
         send(conn, ERROR, req, txn, "%s\0" % e)
 
 
-def serve_daemon(conn):
+OPS = ("read", "write", "flush", "discard", "write_zeroes")
+ENDS = [1 << p for p in range(10, 34)]
+
+
+def counts(reads, writes, latency_ns):
+    """What a worker counts in one mode: requests of 4 KiB that all took as long."""
+    n = reads + writes
+    c = {"%s_requests" % op: {"read": reads, "write": writes}.get(op, 0) for op in OPS}
+    c.update({"%s_bytes" % op: 4096 * c["%s_requests" % op] for op in OPS if op != "flush"})
+    c.update({"errors": 0, "orphans": 0, "turns": 0, "pool_requests": 2 * n // 3, "passthrough_requests": n // 2, "copy_hypercalls": n, "events_sent": n // 3, "events_received": n,
+              "latency_count": n, "latency_sum_ns": n * latency_ns, "latency_buckets": [[e, n if latency_ns < e else 0] for e in ENDS],
+              "rejects": {"range": 1 if n else 0, "opcode": 0}})
+    for q in "p50", "p99", "max":
+        c["latency_%s_ns" % q] = 1 << latency_ns.bit_length() if n else 0
+    return c
+
+
+def times(values):
+    v = sorted(values) or [0]
+    return {"count": len(values), "sum_ns": sum(values), "p50_ns": v[len(v) // 2], "p99_ns": v[-1], "max_ns": v[-1],
+            "buckets": [[e, len([x for x in values if x < e])] for e in ENDS]}
+
+
+def device(store, tick):
+    """Device 0 of a guest, which has been switched twice; each question finds it 2 s older, 200 reads and 100 writes further."""
+    modes = {"virtual": counts(3, 0, 9000), "paravirtual": counts(200 * tick, 100 * tick, 70000)}
+    row = {"id": 0, "phase": "connected", "state_ns": 5000000000, "queues": 2, "io": "direct", "image": "0123456789ab", "in_flight": 0, "waiting_for_turn": 0, "pool_pages": 512,
+           "served_since": "2026-11-21T14:00:00Z", "served_ns": 2000000000 * (tick + 1), "modes": modes,
+           "switches": {"since": "2026-11-21T13:00:00Z", "committed": 2 * min(tick, 1), "undone": 0, "unconfirmed": 0,
+                        "by": {who: {r: 2 * min(tick, 1) if (who, r) == ("admin", "committed") else 0 for r in
+                                     ("committed", "undone", "unconfirmed")} for who in ("admin", "policy", "revert")},
+                        "carried_ready": 4, "carried_begun": 28, "carried_done": 1,
+                        "freeze": times([848000, 912000] if tick else []), "stall": times([5250000, 117489000] if tick else [])}}
+    row.update({k: modes["virtual"][k] + modes["paravirtual"][k] for k in counts(0, 0, 0) if isinstance(modes["virtual"][k], int)})
+    if "/direct" in store.nodes:        # it has had hardware queues: what its guest has counted
+        guest = {k: v for k, v in counts(50, 20, 0).items() if k.endswith(("_requests", "_bytes", "errors")) and not k.startswith(("pool", "passthrough"))}
+        modes["direct"] = dict(guest, counted_by="guest", looks=140)
+        row.update({k: row[k] + guest[k] for k in guest})
+    row["latency_buckets"] = [[e, x[1] + y[1]] for e, x, y in zip(ENDS, *(m["latency_buckets"] for m in modes.values() if "latency_buckets" in m))]
+    row["rejects"] = modes["virtual"]["rejects"]
+    if "/worker" in store.nodes:        # a process that stands for the worker
+        row["worker_pid"] = int(store.nodes["/worker"])
+    if "/inspected" in store.nodes:
+        row.update(json.loads(store.nodes["/inspected"]))
+    return row
+
+
+def tell(conn, uuid):
+    """All kinds of events, once; then the end."""
+    at = {"domain": "we\x1bb", "domid": 5, "device": "data", "id": 0}
+    switch = {"switch": 7, "who": "admin", "from": "virtual", "to": "paravirtual"}
+    done = {"freeze_ns": 848000, "stall_ns": 5250000, "carried_ready": 4, "carried_begun": 28, "carried_done": 1}
+    events = [{"event": "listening", "version": "test"},
+              {"event": "worker-started", "domain": "web1", "domid": 5, "pid": 99},
+              {"event": "state", **at, "state": "ready"},
+              {"event": "switch-begin", **at, **switch},
+              {"event": "switch-end", **at, **switch, "result": "committed", "reason": "", **done},
+              {"event": "lost", "count": 12},
+              {"event": "switch-end", **at, **switch, "result": "undone", "reason": "the guest is paused", **done},
+              {"event": "state", **at, "state": "failed", "reason": "the guest says: no\nmemory"},
+              {"event": "worker-ended", "domain": "web1", "domid": 5, "pid": 99, "reason": "killed by signal 9"}]
+    for seq, e in enumerate(events):
+        if seq and e["event"] != "lost":
+            e = {"seq": seq, "time": "2026-11-21T14:00:00.%03dZ" % seq, **e}
+        conn.send(json.dumps(e).encode())
+
+
+def serve_daemon(store, conn):
     question = json.loads(conn.recv(65536) or b"{}")
-    answer = {"version": "test"}
+    if question.get("cmd") == "events":
+        tell(conn, question.get("uuid"))
+        return
+    answer = {"version": store.nodes.get("/version", "test"), "pid": os.getpid(), "watch_pid": int(store.nodes.get("/watch", os.getpid()))}
     if question.get("cmd") == "show":
-        answer = {"devices": [{"id": 0, "queues": 2, "image": "0123456789ab", "read_requests": 3, "read_bytes": 12288,
-                               "rejects": {"range": 1, "opcode": 0}}]}
+        tick = int(store.nodes.get("/tick", "0"))
+        store.nodes["/tick"] = str(tick + 1 if "/ticks" in store.nodes else tick)
+        answer = {"devices": [device(store, tick)]}
+    if question.get("cmd") == "dry-run":
+        # the second device's guest is paused; an answer without a text is that of a hvdrvd that does not know the question
+        answer = {0: {"text": "it can switch to %s now" % question.get("mode")}, 1: {"error": 16, "text": "it cannot switch to "
+                  "%s now: the guest is paused: `xl unpause` it first" % question.get("mode")}}.get(question.get("id"), {})
     conn.send(json.dumps(answer).encode())
 
 
 def main():
     store, sel = Store(), selectors.DefaultSelector()
-    for word in sys.argv[3:]:
+    words = sys.argv[3:]
+    for word in [w for w in words if w.startswith("@")]:
+        with open(word[1:], encoding="utf-8", errors="surrogateescape") as f:
+            words += f.read().split("\0")[:-1]
+    for word in [w for w in words if not w.startswith("@")]:
         store.write(*word.split("=", 1))
     listeners = {}
     for path, kind in ((sys.argv[1], socket.SOCK_STREAM), (sys.argv[2], socket.SOCK_SEQPACKET)):
@@ -176,7 +277,7 @@ def main():
                     if listeners[s] == socket.SOCK_STREAM:
                         sel.register(conn, selectors.EVENT_READ)
                     else:
-                        serve_daemon(conn)
+                        serve_daemon(store, conn)
                         conn.close()
                 else:
                     serve_store(store, s)

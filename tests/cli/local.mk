@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The commands' output, exit statuses and messages, without Xen.
 CLI_TESTS = tests/cli/t-hvdrv tests/cli/t-repo tests/cli/t-xl tests/cli/t-completion tests/cli/t-host \
-	tests/cli/t-stamp
+	tests/cli/t-observe tests/cli/t-stamp
 TESTS += $(CLI_TESTS)
-EXTRA_DIST += $(CLI_TESTS) tests/cli/lib.sh tests/cli/fakehost.py
+EXTRA_DIST += $(CLI_TESTS) tests/cli/lib.sh tests/cli/dom0.sh tests/cli/prometheus.py tests/cli/fakehost.py
 
 if WITH_XL
 # the dispatcher with folders of the test's own

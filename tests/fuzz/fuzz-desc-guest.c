@@ -22,7 +22,7 @@ static int copy(void *arg, uint32_t ref, void *page)
 }
 
 /* Pages have grant references 1, 2, ... */
-static void make_good(struct chain *c, uint32_t depth, uint32_t pages, uint32_t queues)
+static void make_good(struct chain *c, uint32_t depth, uint32_t pages, uint32_t queues, uint32_t pool)
 {
 	struct hvdrv_desc *d = (struct hvdrv_desc *)c->page[0];
 
@@ -38,7 +38,8 @@ static void make_good(struct chain *c, uint32_t depth, uint32_t pages, uint32_t 
 		.magic = HVDRV_DESC_MAGIC, .version = HVDRV_ABI_MAX, .next = 2, .num_queues = queues, .depth = depth,
 		.record_pages = HVDRV_RECORD_PAGES(depth), .queue_pages = pages, .slot_va = 0xffffffffc0000000,
 	};
-	d->num_grefs = queues * (1 + d->record_pages + pages);
+	d->pool_pages = pool;
+	d->num_grefs = queues * (1 + d->record_pages + pages) + pool;
 	for (size_t i = 0; i < HVDRV_DESC_FIRST; i++)
 		d->gref[i] = 100 + i;
 }
@@ -58,6 +59,9 @@ static void check_offer(const struct hv_offer *o, uint32_t depth, uint32_t pages
 	MUST(o->abi >= HVDRV_ABI_MIN && o->abi <= HVDRV_ABI_MAX);
 	MUST(o->num_queues && o->num_queues <= queues && o->depth == depth && o->queue_pages == pages);
 	MUST(o->slot_index < HVDRV_SLOTS && !(o->slot_va % HVDRV_PAGE));
+	MUST(o->pool_pages <= HVDRV_MAX_POOL);
+	for (uint32_t i = 0; i < o->pool_pages; i++)
+		MUST(o->pool[i]);
 	for (uint32_t q = 0; q < o->num_queues; q++) {
 		MUST(o->queue[q].state);
 		for (uint32_t i = 0; i < o->record_pages; i++)
@@ -83,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pages = 1 + in_u8(&c.in) % HVDRV_MAX_QUEUE_PAGES;
 	queues = 1 + (how >> 1) % HVDRV_MAX_QUEUES;
 	if (how & 1)
-		make_good(&c, depth, pages, queues);
+		make_good(&c, depth, pages, queues, in_u8(&c.in) * 8);
 	else
 		in_bytes(&c.in, c.page, sizeof(c.page));
 	change(&c);

@@ -9,14 +9,18 @@ static void check_taken(const struct hv_params *p)
 	struct hv_err e;
 	char text[1400];
 
-	MUST(!strcmp(p->class, "block") && !strcmp(p->mode, "virtual"));
+	MUST(!strcmp(p->class, "block"));
+	MUST(!strcmp(p->mode, "virtual") || !strcmp(p->mode, "paravirtual") || !strcmp(p->mode, "auto"));
+	MUST(p->sectors ? p->first + p->sectors <= INT64_MAX / 512 && !p->size : !p->first);
 	MUST(p->backend[0] == '/' && !strchr(p->backend, ','));
 	MUST(p->size % 4096 == 0 && !(p->ro && p->size));
 	hv_params_print(p, text, sizeof(text));
 	MUST(!hv_params_parse(text, &again, &e));
 	/* print leaves the name out */
+	MUST(!strcmp(again.path, p->path) && !hv_path_check(p->path, &e));
 	MUST(!strcmp(again.backend, p->backend) && !strcmp(again.class, p->class) && !strcmp(again.mode, p->mode) &&
 	     !strcmp(again.place, p->place));
+	MUST(again.first == p->first && again.sectors == p->sectors);
 	MUST(again.size == p->size && again.ro == p->ro && again.shared == p->shared && again.raw == p->raw);
 }
 

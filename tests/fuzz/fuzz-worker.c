@@ -144,6 +144,8 @@ static void say_whole(void)
 			.max_bytes = HVDRV_MAX_SEGS * HVDRV_PAGE, .read_only = bits & 8, .flush = true, .fua = true, .discard = true,
 			.write_zeroes = true,
 		};
+		m.add.first = bits & 16 ? bits & 32 ? UINT64_MAX / 512 - 100 : 2048 : 0;
+		m.add.by_turns = bits >> 6 & 1;
 		m.add.num_queues = in_u8(input) % 10;
 		m.add.ring_pages = in_u8(input) % 6;
 		m.add.queue_pages = in_u8(input) % 164;
@@ -151,10 +153,14 @@ static void say_whole(void)
 			m.add.port[q] = in_u8(input);
 			m.add.page_ref[q][0] = 1;
 		}
+		m.add.pool_pages = bits & 32 ? HVDRV_MAX_POOL + 1 : bits & 16 ? 3 : 0;
+		for (int i = 0; i < 3; i++)
+			m.add.pool_ref[i] = 5 + i;
 	} else {
 		in_bytes(input, (uint8_t *)&m + offsetof(struct wire_msg, hello), bits >> 4);
 	}
-	say(&m, sizeof(m), m.type == WIRE_ADD);
+	/* as a connection for turns the target ends at once */
+	say(&m, sizeof(m), m.type == WIRE_ADD || (m.type == WIRE_SHARE && bits & 4));
 }
 
 static void say_raw(void)
@@ -227,6 +233,9 @@ static void end_devices(void)
 	struct wk_req *rq;
 	int n = 0;
 
+	TAILQ_FOREACH(d, &wk->devs, link)
+		if (d->turns.needed)
+			wk_turns_connect(d, -1);	/* what waits for a turn goes on */
 	serve();
 	TAILQ_FOREACH_SAFE(d, &wk->devs, link, next) {
 		MUST(!wk_dev_inflight(d));

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Fuzzers, one per parser. --enable-fuzz: driven by libFuzzer, `make fuzz FUZZ_SECONDS=60`. Else: run over their seeds.
 FUZZERS = tests/fuzz/fuzz-params tests/fuzz/fuzz-image tests/fuzz/fuzz-record tests/fuzz/fuzz-desc tests/fuzz/fuzz-elf \
-	tests/fuzz/fuzz-blkif tests/fuzz/fuzz-nvme tests/fuzz/fuzz-desc-guest tests/fuzz/fuzz-check tests/fuzz/fuzz-store tests/fuzz/fuzz-worker
+	tests/fuzz/fuzz-blkif tests/fuzz/fuzz-nvme tests/fuzz/fuzz-desc-guest tests/fuzz/fuzz-check tests/fuzz/fuzz-store tests/fuzz/fuzz-worker tests/fuzz/fuzz-keeper \
+	tests/fuzz/fuzz-kernel
 if WITH_XL
 FUZZERS += tests/fuzz/fuzz-guestcfg
 endif
@@ -24,6 +25,16 @@ tests_fuzz_fuzz_params_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_params_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_params_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_params_LDADD = libcore.la
+tests_fuzz_fuzz_keeper_SOURCES = tests/fuzz/fuzz-keeper.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_keeper_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_keeper_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_keeper_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_keeper_LDADD = libkeeper.la libcore.la
+tests_fuzz_fuzz_kernel_SOURCES = tests/fuzz/fuzz-kernel.c backend/guest-os/kernel.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_kernel_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_kernel_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_kernel_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_kernel_LDADD = libcore.la
 tests_fuzz_fuzz_image_SOURCES = tests/fuzz/fuzz-image.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_image_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_image_CFLAGS = $(FUZZ_CFLAGS)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Makes the fuzzers' seeds: seeds.py SRCDIR BUILDDIR OUT -> OUT/fuzz-NAME/*."""
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -32,8 +33,15 @@ def header(code, payload, magic=b"HVDRVIMG", fmt=1):
     return h.ljust(HEADER, b"\0")
 
 
+def keeper():
+    head = "hvdrv-keeper 1\n"
+    one = "5 0 1 2 4 3 1001 1002 1003 1004\n"
+    put("keeper", [head + "end\n", head + one + "end\n", head + one + "5 1 2 2 4 4 5 1 2 3 4\nend\n", head + one, head + one[:-6],
+                   "hvdrv-keeper 2\nend\n", head + "5 0 1 2 4 0 1 2 3 4\nend\n", ""])
+
+
 def image():
-    code = (b"\xf3\x0f\x1e\xfa\xc3\xcc" + b"\xcc" * 26) * 6
+    code = (b"\xf3\x0f\x1e\xfa\x31\xc0\xc3\xcc" + b"\xcc" * 24) * 6
     whole = header(len(code), len(code) + 8) + code + b"constant"
     put("image", [b"\0" + whole, b"\1" + whole, b"\1" + whole[:-9], b"\0" + whole[:100], b"\0",
                   b"\0" + header(4, 4, b"NOTANIMG") + b"1234", b"\0" + header(4, 4, fmt=2) + b"1234"])
@@ -43,7 +51,8 @@ def params():
     base = "class=block,backend=/srv/disk.img"
     put("params", [base, base + ",ro,shared", base + ",size=20G,name=data,mode=virtual", "name=data, " + base,
                    base + ",place=foreign,format=raw,size=1048576k", "class=net,backend=x", "backend=/x,,=,size=-1",
-                   base + ",size=0x1000", base + ",size=16777216T", base + ",name=" + "n" * 32, ""])
+                   base + ",size=0x1000", base + ",range=2048+131072", base + ",range=0+1,shared,mode=auto", base + ",range=8", base + ",range=+",
+                   base + ",range=0x10+0x8,mode=paravirtual", base + ",range=36028797018963967+1", base + ",size=16777216T", base + ",name=" + "n" * 32, ""])
 
 
 def guestcfg():
@@ -84,6 +93,20 @@ def elf():
                 with open(out, "rb") as f:
                     seeds.append(f.read())
     put("elf", seeds)
+
+
+def kernel():
+    big = bytearray(8192)
+    big[0x1f1:0x1f2] = b"\x0f"
+    big[0x202:0x210] = b"HdrS\x0f\x02" + bytes(6) + struct.pack("<H", 0x1000)
+    big[0x1200:0x1220] = b"6.1.0-56-amd64 (x@y) #1 SMP\0".ljust(32, b"\0")
+    notes = struct.pack("<III", 4, 8, 6) + b"Xen\0linux\0\0\0"
+    text = b".rodata\0Linux version 6.1.0-56-amd64 (x)\n"
+    at = 64 + 56 + 2 * 64
+    elf_file = b"\x7fELF\2\1\1".ljust(16, b"\0") + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0, 64, 120, 0, 64, 56, 1, 64, 2, 1)
+    elf_file += struct.pack("<IIQQQQQQ", 4, 4, at, 0, 0, len(notes), len(notes), 4)
+    elf_file += struct.pack("<IIQQQQIIQQ", 0, 1, 0, 0, at + len(notes), len(text), 0, 0, 1, 0) * 2
+    put("kernel", [bytes(big), bytes(big[:0x1204]), elf_file + notes + text, elf_file + notes, elf_file[:90], b""])
 
 
 # ---- the ring: entries as the public header lays them out ----
@@ -145,10 +168,11 @@ def nvme():
 
 
 def desc_guest():
-    def good(queues, depth, pages, *changes):
-        return bytes([1 | (queues - 1) << 1, depth - 1, pages - 1]) + b"".join(struct.pack("<Hh", *c) for c in changes) + b"\0\0\0\0\0"
+    def good(queues, depth, pages, *changes, pool=0):
+        return bytes([1 | (queues - 1) << 1, depth - 1, pages - 1, pool]) + b"".join(struct.pack("<Hh", *c) for c in changes) + b"\0\0\0\0\0"
     put("desc-guest", [good(1, 32, 34), good(8, 128, 130), good(8, 128, 160), good(2, 64, 66, (2, 1)), good(1, 8, 8, (1, 9)),
                        good(1, 8, 8, (3, 5)), good(1, 8, 8, (8, 1)), good(1, 8, 8, (40, 0)), good(8, 128, 130, (1024, 0)),
+                       good(1, 64, 66, pool=1), good(8, 128, 160, pool=255), good(2, 64, 66, (11, 2049), pool=2), good(1, 8, 8, (1, 1), pool=9),
                        bytes([0, 31, 33]) + struct.pack("<8I", 0x44564948, 1, 0, 100, 1, 32, 9, 34)])
 
 
@@ -159,7 +183,10 @@ def check():
             b"\xe8\xfb\xff\xff\xff\xc3\xcc", b"\x66\x0f\x1f\x84\x00\x00\x00\x00\x00\xcc", b"\x0f\xae\xf0\xcc", b"\xf0\x0f\xb1\x0f\xcc",
             b"\xf3\xa4\xcc", b"\x0f\x6f\x00\xcc", b"\xeb\xff\xc0\xcc", b"\x0f", b"\xc2\x08\x00\xcc", b"\xcb\xcc", b"\x67\x8b\x00\xc3\xcc",
             b"\x67\xe3\x00\xc3\xcc", b"\xe2\xfe\xcc", b"\x8e\xd8\xcc", b"\x1e\xcc", b"\x0f\xa1\xcc", b"\x62\xf1\x7c\x48\x28\xc0\xcc"]
-    put("check", [b"\1\10" + b for b in body] + [b"\0\0" + (b"\xf3\x0f\x1e\xfa\xc3\xcc" + b"\xcc" * 26) * 5, b"\0\0"])
+    # the rows of the gate's own test, each with the end that it gets there
+    rows = re.findall(r'\{ "[^"]*", "([0-9a-f]+)"', read("tests", "unit", "t-gate.c").decode())
+    body += [bytes.fromhex(r) + b"\x31\xc0\xc3\xcc" for r in rows]
+    put("check", [b"\1\10" + b for b in body] + [b"\0\0" + (b"\xf3\x0f\x1e\xfa\x31\xc0\xc3\xcc" + b"\xcc" * 24) * 5, b"\0\0"])
 
 
 def store():
@@ -185,9 +212,10 @@ def worker():
     put("worker", [add, add + say(0) + say(4) + say(2), add + go(request(0, two)), add + go(request(1, two), request(3, [])),
                    add + go(indirect(1, 2, 9)) + struct.pack("<IBBH", 5, 0, 7, 0) * 2, add + go(ranged(5, 0, 64), ranged(64, 8, 8)) + say(4),
                    add + ring(0, b"\xff\xff\xff\x7f") + b"\3\x0a\7", add + go(request(0, [(7, 0, 7)])) + b"\2" + say(0) + say(5), add + add,
-                   say(1, 1, bytes([8, 4]) + bytes(range(1, 9))) + say(3, 1) + say(2, 1) + b"\7", say(9), b"\1\x09\0abcdefghi",
+                   say(1, 16, bytes([1, 2]) + bytes(range(10, 18))) + go(request(0, two), request(1, two), request(1, [(9, 0, 7), (5, 0, 7)])),
+                   say(1, 32, bytes([1, 2])), say(1, 1, bytes([8, 4]) + bytes(range(1, 9))) + say(3, 1) + say(2, 1) + b"\7", say(9), b"\1\x09\0abcdefghi",
                    add + go(request(0, two), request(1, two)) + say(5) + b"\7"])
 
 
-for make in (image, params, guestcfg, record, desc, elf, blkif, nvme, desc_guest, check, store, worker):
+for make in (image, params, guestcfg, record, desc, elf, blkif, nvme, desc_guest, check, store, worker, keeper, kernel):
     make()

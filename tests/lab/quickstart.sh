@@ -44,4 +44,5 @@ echo
 cat $T
 echo
 echo "bytes that fio verified: $verified"
-echo "the driver: image $(hvdrv-repo list | awk 'NR == 2 { print $1 " (" $2 " for " $5, $6 ")" }'), generated on the build machine, signed"
+echo "the drivers, generated on the build machine, signed:"
+hvdrv-repo list | awk '$2 == "blkif" || $2 == "nvme" { print "  " $2 " for " $5, $6 ": image " $1 }'

@@ -25,24 +25,42 @@ static bool granted(const struct bench *b, uint32_t ref, bool write)
 	return ref && ref < BENCH_PAGES && (b->grant[ref] == 1 || (!write && b->grant[ref]));
 }
 
-/* References that follow each other are pages that do: nothing needs to be moved together. */
+/* Pages that do not follow each other: seen once more, side by side. */
+static void *gather(struct bench *b, const uint32_t *refs, unsigned int n)
+{
+	uint8_t *at = mmap(NULL, (size_t)n * HVDRV_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert(at != MAP_FAILED);
+	for (unsigned int i = 0; i < n; i++)
+		ck_assert(mremap(bench_page(b, refs[i]), 0, HVDRV_PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, at + (size_t)i * HVDRV_PAGE) !=
+			  MAP_FAILED);
+	return at;
+}
+
 static void *map(void *arg, const uint32_t *refs, unsigned int n)
 {
 	struct bench *b = arg;
+	bool follow = true;
 
 	errno = b->map_errno ? b->map_errno : EINVAL;
 	if (b->map_errno)
 		return NULL;
-	for (unsigned int i = 0; i < n; i++)
-		if (!granted(b, refs[i], true) || refs[i] != refs[0] + i)
+	for (unsigned int i = 0; i < n; i++) {
+		if (!granted(b, refs[i], true))
 			return NULL;
+		follow &= refs[i] == refs[0] + i;
+	}
 	b->maps++;
-	return bench_page(b, refs[0]);
+	return follow ? bench_page(b, refs[0]) : gather(b, refs, n);
 }
 
 static void unmap(void *arg, void *va, unsigned int n)
 {
-	((struct bench *)arg)->maps--;
+	struct bench *b = arg;
+
+	b->maps--;
+	if ((uint8_t *)va < b->mem || (uint8_t *)va >= b->mem + BENCH_PAGES * HVDRV_PAGE)
+		munmap(va, (size_t)n * HVDRV_PAGE);
 }
 
 static int copy(void *arg, struct guest_copy *c, unsigned int n)
@@ -162,7 +180,8 @@ void bench_free(struct bench *b)
 int bench_add(struct bench *b, uint32_t id, const char *path, int flags, const struct hv_blkif_limits *lim, uint32_t queues,
 	      uint32_t ring_pages, uint32_t ring, uint32_t port, struct hv_err *e)
 {
-	struct wire_add a = { .lim = *lim, .num_queues = queues, .queue_pages = ring_pages + b->more, .ring_pages = ring_pages };
+	struct wire_add a = { .lim = *lim, .num_queues = queues, .queue_pages = ring_pages + b->more, .ring_pages = ring_pages,
+			      .by_turns = b->by_turns };
 	int fd = open(path, flags | O_CLOEXEC), rc;
 
 	ck_assert_int_ge(fd, 0);
@@ -173,7 +192,10 @@ int bench_add(struct bench *b, uint32_t id, const char *path, int flags, const s
 		for (uint32_t i = 0; i < a.queue_pages && i < HVDRV_MAX_QUEUE_PAGES; i++)
 			a.page_ref[q][i] = ring + q * a.queue_pages + i;
 	}
-	rc = wk_dev_add(b->wk, id, &a, fd, e);
+	a.pool_pages = b->pool ? b->pool_pages : 0;
+	if (b->pool)
+		memcpy(a.pool_ref, b->pool, (b->pool_pages < HVDRV_MAX_POOL ? b->pool_pages : HVDRV_MAX_POOL) * sizeof(a.pool_ref[0]));
+	rc = wk_dev_add(b->wk, id, &a, (const int[]){ fd, -1 }, e);
 	if (rc)
 		close(fd);
 	return rc;

@@ -16,6 +16,9 @@ struct bench {
 	unsigned int maps, ports;	/* held by the worker now */
 	unsigned int notified[64];	/* events to the guest, by its port */
 	uint32_t more;			/* pages of each queue behind its ring, mapped with it */
+	const uint32_t *pool;		/* references of the next device's pool, or NULL */
+	uint32_t pool_pages;
+	bool by_turns;			/* devices that are added begin nothing without a turn */
 	int map_errno, bind_errno, copy_errno;	/* to fail with */
 	int events[2], ctl[2];		/* socket pairs; [0] is the worker's */
 };

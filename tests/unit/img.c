@@ -47,11 +47,18 @@ void img_make(struct hv_image *img, const void *body, size_t len, bool bare)
 	memcpy(img->payload + IMG_BODY, body, len);
 	len += IMG_BODY;
 	if (!bare) {
-		img->payload[len++] = 0xc3;
-		img->payload[len++] = 0xcc;
+		memcpy(img->payload + len, "\x31\xc0\xc3\xcc", 4);
+		len += 4;
 	}
 	img->h.code_size = img->h.payload_size = len;
 	hv_image_seal(img);
+}
+
+void img_kind(struct hv_image *img, const char *device, const char *mode, uint32_t ring_pages)
+{
+	strcpy(img->h.device, device);
+	strcpy(img->h.mode, mode);
+	img->h.queue_fixed_pages = ring_pages;
 }
 
 void img_key(struct img_key *k, const char *name)

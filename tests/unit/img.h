@@ -7,8 +7,11 @@
 
 #define IMG_BODY 0xa0u		/* where the entries jump to */
 
-/* Five entries that jump to IMG_BODY, where `body` is; then ret and int3 unless bare. Sealed, not signed. */
+/* Five entries that jump to IMG_BODY, where `body` is; then `xor eax, eax`, ret and int3 unless bare. Sealed, not signed. */
 void img_make(struct hv_image *img, const void *body, size_t len, bool bare);
+
+/* Another device model than virtual blkif with two pages; before it is signed. */
+void img_kind(struct hv_image *img, const char *device, const char *mode, uint32_t ring_pages);
 
 struct img_key {
 	struct hv_keyring ring;		/* holds this key only */

@@ -25,14 +25,28 @@ libgen_la_SOURCES = tests/unit/gen.c tests/unit/gen.h tests/unit/stub.c tests/un
 libgen_la_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 libgen_la_CFLAGS = $(UNIT_GEN_CFLAGS)
 
-UNIT_TESTS = tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-params \
-	tests/unit/t-check tests/unit/t-image tests/unit/t-store tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
-	tests/unit/t-place tests/unit/t-retarget tests/unit/t-swap tests/unit/t-journal tests/unit/t-blkif tests/unit/t-nvme tests/unit/t-desc \
-	tests/unit/t-target tests/unit/t-io tests/unit/t-serve tests/unit/t-hold tests/unit/t-driver tests/unit/t-nvme-driver tests/unit/t-carry \
-	tests/unit/t-repo tests/unit/t-control tests/unit/t-stamp
+UNIT_TESTS = tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-hist tests/unit/t-params \
+	tests/unit/t-check tests/unit/t-gate tests/unit/t-image tests/unit/t-store tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
+	tests/unit/t-place tests/unit/t-retarget tests/unit/t-swap tests/unit/t-journal tests/unit/t-blkif tests/unit/t-nvme \
+	tests/unit/t-desc tests/unit/t-target tests/unit/t-io tests/unit/t-command tests/unit/t-way tests/unit/t-namespace tests/unit/t-serve tests/unit/t-pool tests/unit/t-hold tests/unit/t-driver \
+	tests/unit/t-nvme-driver tests/unit/t-carry tests/unit/t-repo tests/unit/t-os tests/unit/t-control tests/unit/t-switch \
+	tests/unit/t-recover tests/unit/t-renew tests/unit/t-policy tests/unit/t-neighbour tests/unit/t-revoke tests/unit/t-events tests/unit/t-stamp \
+	tests/unit/t-sched tests/unit/t-arbiter tests/unit/t-turns tests/unit/t-share tests/unit/t-keeper \
+	tests/unit/t-direct-driver tests/unit/t-guest-counts tests/unit/t-keepers tests/unit/t-mutants tests/unit/t-programs
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 
+tests_unit_t_keeper_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
+tests_unit_t_keeper_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_keeper_LDADD = libkeeper.la $(UNIT_LIBS)
+tests_unit_t_keepers_SOURCES = tests/unit/t-keepers.c backend/control/keepers.c
+tests_unit_t_keepers_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
+tests_unit_t_keepers_CFLAGS = $(UNIT_CFLAGS) $(EVENT_CFLAGS)
+tests_unit_t_keepers_LDADD = $(UNIT_LIBS) $(EVENT_LIBS)
+tests_unit_t_guest_counts_SOURCES = tests/unit/t-guest-counts.c backend/control/guest-counts.c
+tests_unit_t_guest_counts_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
+tests_unit_t_guest_counts_CFLAGS = $(UNIT_CFLAGS) $(EVENT_CFLAGS)
+tests_unit_t_guest_counts_LDADD = $(UNIT_LIBS)
 tests_unit_t_str_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_str_LDADD = $(UNIT_LIBS)
 tests_unit_t_log_CFLAGS = $(UNIT_CFLAGS)
@@ -42,10 +56,14 @@ tests_unit_t_file_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_file_LDADD = $(UNIT_LIBS)
 tests_unit_t_sock_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_sock_LDADD = $(UNIT_LIBS)
+tests_unit_t_hist_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_hist_LDADD = $(UNIT_LIBS)
 tests_unit_t_params_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_params_LDADD = $(UNIT_LIBS)
 tests_unit_t_check_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_check_LDADD = $(UNIT_LIBS)
+tests_unit_t_gate_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_gate_LDADD = $(UNIT_LIBS)
 tests_unit_t_image_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_image_LDADD = $(UNIT_LIBS)
 tests_unit_t_store_CFLAGS = $(UNIT_CFLAGS)
@@ -61,6 +79,8 @@ tests_unit_t_place_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_place_LDADD = libhost_fake.la $(UNIT_LIBS)
 tests_unit_t_retarget_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_retarget_LDADD = $(UNIT_LIBS)
+tests_unit_t_policy_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_policy_LDADD = $(UNIT_LIBS)
 tests_unit_t_journal_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_journal_LDADD = libhost_fake.la $(UNIT_LIBS)
 tests_unit_t_swap_CFLAGS = $(UNIT_CFLAGS)
@@ -71,16 +91,29 @@ tests_unit_t_nvme_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_nvme_LDADD = $(UNIT_LIBS)
 tests_unit_t_desc_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_desc_LDADD = $(UNIT_LIBS)
-tests_unit_t_target_SOURCES = tests/unit/t-target.c backend/target/target.c backend/target/header.c backend/target/holder.c
+tests_unit_t_target_SOURCES = tests/unit/t-target.c backend/target/target.c backend/target/disk.c backend/target/header.c backend/target/holder.c backend/target/namespace.c
 tests_unit_t_target_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
 tests_unit_t_target_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_target_LDADD = $(UNIT_LIBS)
 tests_unit_t_io_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
 tests_unit_t_io_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_io_LDADD = libserve.la $(UNIT_LIBS)
+tests_unit_t_command_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
+tests_unit_t_command_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_command_LDADD = libserve.la $(UNIT_LIBS)
+tests_unit_t_way_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
+tests_unit_t_way_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_way_LDADD = libserve.la $(UNIT_LIBS)
+tests_unit_t_namespace_SOURCES = tests/unit/t-namespace.c backend/target/namespace.c
+tests_unit_t_namespace_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
+tests_unit_t_namespace_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_namespace_LDADD = $(UNIT_LIBS)
 tests_unit_t_serve_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
 tests_unit_t_serve_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_serve_LDADD = $(UNIT_SERVE_LIBS)
+tests_unit_t_pool_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
+tests_unit_t_pool_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_pool_LDADD = $(UNIT_SERVE_LIBS)
 tests_unit_t_hold_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
 tests_unit_t_hold_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_hold_LDADD = $(UNIT_SERVE_LIBS)
@@ -90,18 +123,87 @@ tests_unit_t_driver_LDADD = $(UNIT_GEN_LIBS)
 tests_unit_t_nvme_driver_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 tests_unit_t_nvme_driver_CFLAGS = $(UNIT_GEN_CFLAGS)
 tests_unit_t_nvme_driver_LDADD = $(UNIT_GEN_LIBS)
+tests_unit_t_direct_driver_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+tests_unit_t_direct_driver_CFLAGS = $(UNIT_GEN_CFLAGS)
+tests_unit_t_direct_driver_LDADD = $(UNIT_GEN_LIBS)
+tests_unit_t_mutants_SOURCES = tests/unit/t-mutants.c tests/unit/emu.c tests/unit/emu.h
+tests_unit_t_mutants_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
+tests_unit_t_mutants_CFLAGS = $(UNIT_GEN_CFLAGS) $(UNICORN_CFLAGS)
+tests_unit_t_mutants_LDADD = $(UNIT_GEN_LIBS) $(UNICORN_LIBS)
+tests_unit_t_programs_SOURCES = tests/unit/t-programs.c tests/unit/emu.c tests/unit/emu.h
+tests_unit_t_programs_CFLAGS = $(UNIT_CFLAGS) $(UNICORN_CFLAGS) $(ZYDIS_CFLAGS)
+tests_unit_t_programs_LDADD = $(UNIT_LIBS) $(UNICORN_LIBS) $(ZYDIS_LIBS)
 tests_unit_t_carry_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 tests_unit_t_carry_CFLAGS = $(UNIT_GEN_CFLAGS)
 tests_unit_t_carry_LDADD = $(UNIT_GEN_LIBS)
 tests_unit_t_repo_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 tests_unit_t_repo_CFLAGS = $(UNIT_GEN_CFLAGS)
 tests_unit_t_repo_LDADD = $(UNIT_GEN_LIBS)
-tests_unit_t_control_SOURCES = tests/unit/t-control.c backend/control/scan.c backend/control/device.c \
-	backend/control/connect.c backend/control/retarget.c backend/control/recover.c backend/control/watch.c backend/control/conflict.c backend/control/generate.c backend/target/target.c \
-	backend/target/header.c backend/target/holder.c
-tests_unit_t_control_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
-tests_unit_t_control_CFLAGS = $(UNIT_CFLAGS) $(EVENT_CFLAGS)
-tests_unit_t_control_LDADD = libhost_fake.la $(UNIT_LIBS) $(EVENT_LIBS)
+tests_unit_t_sched_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
+tests_unit_t_sched_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_sched_LDADD = libshare.la $(UNIT_LIBS)
+tests_unit_t_arbiter_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
+tests_unit_t_arbiter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_arbiter_LDFLAGS = $(UNIT_SWITCH_WRAP)
+tests_unit_t_arbiter_LDADD = libshare.la $(UNIT_LIBS)
+tests_unit_t_turns_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
+tests_unit_t_turns_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_turns_LDADD = libshare.la $(UNIT_SERVE_LIBS)
+tests_unit_t_share_SOURCES = tests/unit/t-share.c $(UNIT_CONTROL_SOURCES)
+tests_unit_t_share_CPPFLAGS = $(UNIT_CONTROL_CPPFLAGS)
+tests_unit_t_share_CFLAGS = $(UNIT_CONTROL_CFLAGS)
+tests_unit_t_share_LDADD = $(UNIT_CONTROL_LIBS)
+# hvdrvd in the process, without its workers
+UNIT_CONTROL_SOURCES = tests/unit/control.c tests/unit/control.h backend/control/scan.c backend/control/device.c \
+	backend/control/connect.c backend/control/os.c backend/guest-os/kernel.c backend/guest-os/toolstack.c backend/control/serve.c backend/control/path.c backend/control/retarget.c \
+	backend/control/recover.c backend/control/watch.c backend/control/conflict.c backend/control/policy.c backend/control/direct.c backend/control/direct-check.c backend/control/keepers.c backend/control/revoke.c backend/control/note.c \
+	backend/control/show.c backend/control/counters.c backend/control/guest-counts.c backend/control/events.c \
+	backend/control/generate.c backend/control/share.c \
+	backend/target/target.c backend/target/disk.c backend/target/header.c backend/target/holder.c backend/target/namespace.c backend/target/nvme.c
+UNIT_CONTROL_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
+UNIT_CONTROL_CFLAGS = $(UNIT_CFLAGS) $(EVENT_CFLAGS)
+UNIT_CONTROL_LIBS = libhost_fake.la $(UNIT_LIBS) $(EVENT_LIBS)
+tests_unit_t_os_SOURCES = tests/unit/t-os.c $(UNIT_CONTROL_SOURCES)
+tests_unit_t_os_CPPFLAGS = $(UNIT_CONTROL_CPPFLAGS)
+tests_unit_t_os_CFLAGS = $(UNIT_CONTROL_CFLAGS) $(JSON_CFLAGS)
+tests_unit_t_os_LDADD = $(UNIT_CONTROL_LIBS)
+tests_unit_t_control_SOURCES = tests/unit/t-control.c $(UNIT_CONTROL_SOURCES)
+tests_unit_t_control_CPPFLAGS = $(UNIT_CONTROL_CPPFLAGS)
+tests_unit_t_control_CFLAGS = $(UNIT_CONTROL_CFLAGS)
+tests_unit_t_control_LDADD = $(UNIT_CONTROL_LIBS)
+# a test's clock: seconds pass when it says so
+UNIT_SWITCH_SOURCES = tests/unit/switch.c tests/unit/switch.h $(UNIT_CONTROL_SOURCES)
+UNIT_SWITCH_WRAP = $(AM_LDFLAGS) -Wl,--wrap=hv_now_ns
+tests_unit_t_switch_SOURCES = tests/unit/t-switch.c $(UNIT_SWITCH_SOURCES)
+tests_unit_t_switch_CPPFLAGS = $(UNIT_CONTROL_CPPFLAGS)
+tests_unit_t_switch_CFLAGS = $(UNIT_CONTROL_CFLAGS)
+tests_unit_t_switch_LDFLAGS = $(UNIT_SWITCH_WRAP)
+tests_unit_t_switch_LDADD = $(UNIT_CONTROL_LIBS)
+tests_unit_t_renew_SOURCES = tests/unit/t-renew.c $(UNIT_SWITCH_SOURCES)
+tests_unit_t_renew_CPPFLAGS = $(UNIT_CONTROL_CPPFLAGS)
+tests_unit_t_renew_CFLAGS = $(UNIT_CONTROL_CFLAGS)
+tests_unit_t_renew_LDFLAGS = $(UNIT_SWITCH_WRAP)
+tests_unit_t_renew_LDADD = $(UNIT_CONTROL_LIBS)
+tests_unit_t_recover_SOURCES = tests/unit/t-recover.c $(UNIT_SWITCH_SOURCES)
+tests_unit_t_recover_CPPFLAGS = $(UNIT_CONTROL_CPPFLAGS)
+tests_unit_t_recover_CFLAGS = $(UNIT_CONTROL_CFLAGS)
+tests_unit_t_recover_LDFLAGS = $(UNIT_SWITCH_WRAP)
+tests_unit_t_recover_LDADD = $(UNIT_CONTROL_LIBS)
+tests_unit_t_neighbour_SOURCES = tests/unit/t-neighbour.c tests/unit/beside.c tests/unit/beside.h backend/control/dryrun.c $(UNIT_SWITCH_SOURCES)
+tests_unit_t_neighbour_CPPFLAGS = $(UNIT_CONTROL_CPPFLAGS)
+tests_unit_t_neighbour_CFLAGS = $(UNIT_CONTROL_CFLAGS)
+tests_unit_t_neighbour_LDFLAGS = $(UNIT_SWITCH_WRAP)
+tests_unit_t_neighbour_LDADD = $(UNIT_CONTROL_LIBS)
+tests_unit_t_revoke_SOURCES = tests/unit/t-revoke.c tests/unit/beside.c tests/unit/beside.h $(UNIT_SWITCH_SOURCES)
+tests_unit_t_revoke_CPPFLAGS = $(UNIT_CONTROL_CPPFLAGS)
+tests_unit_t_revoke_CFLAGS = $(UNIT_CONTROL_CFLAGS)
+tests_unit_t_revoke_LDFLAGS = $(UNIT_SWITCH_WRAP)
+tests_unit_t_revoke_LDADD = $(UNIT_CONTROL_LIBS)
+tests_unit_t_events_SOURCES = tests/unit/t-events.c tests/unit/beside.c tests/unit/beside.h $(UNIT_SWITCH_SOURCES)
+tests_unit_t_events_CPPFLAGS = $(UNIT_CONTROL_CPPFLAGS)
+tests_unit_t_events_CFLAGS = $(UNIT_CONTROL_CFLAGS)
+tests_unit_t_events_LDFLAGS = $(UNIT_SWITCH_WRAP)
+tests_unit_t_events_LDADD = $(UNIT_CONTROL_LIBS)
 
 # the lab's checker of data, which must itself tell right from wrong
 tests_unit_t_stamp_SOURCES = tests/unit/t-stamp.c tests/lab/stamp/model.c tests/lab/stamp/stamp.h

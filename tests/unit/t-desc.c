@@ -62,6 +62,16 @@ static void fill(struct guest *g, uint32_t queues)
 		g->page[p].m.next = p + 2;
 }
 
+/* What version 2 has more. */
+static void add_pool(struct guest *g, uint32_t pages)
+{
+	g->page[0].d.version = 2;
+	g->page[0].d.pool_pages = pages;
+	g->page[0].d.num_grefs += pages;
+	for (uint32_t i = 0; i < pages; i++)
+		*ref_at(g, g->written++) = 50000 + i;
+}
+
 static int read_it(struct guest *g, struct hv_offer *o, struct hv_err *e)
 {
 	return hv_desc_read(copy, g, 1, DEPTH, QPAGES, HVDRV_MAX_QUEUES, o, e);
@@ -91,10 +101,46 @@ START_TEST(whole)
 }
 END_TEST
 
+static const uint32_t pools[] = { 0, 1, 256, HVDRV_MAX_POOL };
+
+/* A pool, with the fewest and with the most of everything else. */
+START_TEST(pool)
+{
+	uint32_t pages = pools[_i / 2], queues = _i & 1 ? HVDRV_MAX_QUEUES : 1;
+	struct hv_err e = { 0 };
+	struct hv_offer o;
+	struct guest g;
+
+	fill(&g, queues);
+	add_pool(&g, pages);
+	ck_assert_msg(!read_it(&g, &o, &e), "%s", e.text);
+	ck_assert_uint_eq(o.abi, 2);
+	ck_assert_uint_eq(o.pool_pages, pages);
+	for (uint32_t i = 0; i < pages; i++)
+		ck_assert_uint_eq(o.pool[i], 50000 + i);
+	ck_assert_uint_eq(o.queue[queues - 1].page[QPAGES - 1], 10000 + g.written - pages - 1);
+}
+END_TEST
+
+/* A guest of version 1 has none, whatever it left in the field that was reserved then. */
+START_TEST(no_pool_in_version_1)
+{
+	struct hv_err e = { 0 };
+	struct hv_offer o;
+	struct guest g;
+
+	fill(&g, 1);
+	g.page[0].d.pool_pages = 77;
+	ck_assert_msg(!read_it(&g, &o, &e), "%s", e.text);
+	ck_assert_uint_eq(o.abi, 1);
+	ck_assert_uint_eq(o.pool_pages, 0);
+}
+END_TEST
+
 static void magic(struct guest *g) { g->page[0].d.magic++; }
 static void second_magic(struct guest *g) { g->page[1].m.magic = 0; }
 static void version_0(struct guest *g) { g->page[0].d.version = 0; }
-static void version_2(struct guest *g) { g->page[0].d.version = HVDRV_ABI_MAX + 1; }
+static void version_new(struct guest *g) { g->page[0].d.version = HVDRV_ABI_MAX + 1; }
 static void no_queue(struct guest *g) { g->page[0].d.num_queues = 0; }
 static void queues_9(struct guest *g) { g->page[0].d.num_queues = 9; }
 static void queues_many(struct guest *g) { g->page[0].d.num_queues = UINT32_MAX; }
@@ -111,18 +157,23 @@ static void ref_0(struct guest *g) { g->page[0].d.gref[5] = 0; }
 static void late_ref_0(struct guest *g) { *ref_at(g, g->written - 1) = 0; }
 static void ends_early(struct guest *g) { g->page[0].d.next = 0; }
 static void bad_page(struct guest *g) { g->page[0].d.next = 4000000; }
+static void pool_huge(struct guest *g) { add_pool(g, 8); g->page[0].d.pool_pages = HVDRV_MAX_POOL + 1; }
+static void pool_wraps(struct guest *g) { add_pool(g, 8); g->page[0].d.pool_pages = UINT32_MAX; g->page[0].d.num_grefs -= 9; }
+static void pool_not_counted(struct guest *g) { add_pool(g, 8); g->page[0].d.num_grefs -= 8; }
+static void pool_ref_0(struct guest *g) { add_pool(g, 8); *ref_at(g, g->written - 3) = 0; }
 
 static const struct {
 	void (*lie)(struct guest *g);
 	const char *says;
 	int rc;
 } lies[] = {
-	{ magic, "no descriptor", -EPROTO }, { second_magic, "page 2 ", -EPROTO }, { version_0, "version 0", -EPROTO }, { version_2, "version 2", -EPROTO },
+	{ magic, "no descriptor", -EPROTO }, { second_magic, "page 2 ", -EPROTO }, { version_0, "version 0", -EPROTO }, { version_new, "version 4", -EPROTO },
 	{ no_queue, "0 queues", -EPROTO }, { queues_9, "9 queues", -EPROTO }, { queues_many, "queues", -EPROTO }, { depth_low, "depth 1,", -EPROTO },
 	{ depth_high, "depth", -EPROTO }, { record_pages, "depth", -EPROTO }, { queue_pages, "1000 pages", -EPROTO }, { count_low, "counts", -EPROTO },
 	{ count_high, "counts", -EPROTO }, { slot_index, "slot 16", -EPROTO }, { slot_va, "slot 3", -EPROTO }, { slot_wraps, "slot 3", -EPROTO },
 	{ ref_0, "reference 0", -EPROTO }, { late_ref_0, "reference 0", -EPROTO }, { ends_early, "too early", -EPROTO },
-	{ bad_page, "4000000", -EFAULT },
+	{ bad_page, "4000000", -EFAULT }, { pool_huge, "pool of 2049", -EPROTO }, { pool_wraps, "pool of 4294967295", -EPROTO },
+	{ pool_not_counted, "counts", -EPROTO }, { pool_ref_0, "reference 0", -EPROTO },
 };
 
 START_TEST(lie)
@@ -197,12 +248,14 @@ START_TEST(random_pages)
 		struct guest g;
 
 		fill(&g, 1 + rng_below(&r, 8));
+		if (rng_below(&r, 2))
+			add_pool(&g, rng_below(&r, 300));
 		for (int k = rng_below(&r, 4); k >= 0; k--)
 			*(uint32_t *)(g.page[rng_below(&r, 3)].raw + 4 * rng_below(&r, rng_below(&r, 2) ? 32 : 1024)) = rng_u64(&r);
 		if (read_it(&g, &o, &e))
 			continue;
 		ck_assert(o.num_queues && o.num_queues <= HVDRV_MAX_QUEUES && o.depth == DEPTH && o.queue_pages == QPAGES);
-		ck_assert(o.slot_index < HVDRV_SLOTS && !(o.slot_va % HVDRV_PAGE));
+		ck_assert(o.slot_index < HVDRV_SLOTS && !(o.slot_va % HVDRV_PAGE) && o.pool_pages <= HVDRV_MAX_POOL);
 		for (uint32_t q = 0; q < o.num_queues; q++)
 			ck_assert(o.queue[q].state && o.queue[q].page[QPAGES - 1]);
 	}
@@ -211,9 +264,10 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	Suite *s = unit_new("desc", (const TTest *[]){ endless, fewer_asked_for, copy_fails, random_pages, NULL });
+	Suite *s = unit_new("desc", (const TTest *[]){ no_pool_in_version_1, endless, fewer_asked_for, copy_fails, random_pages, NULL });
 
 	unit_loop(s, "whole", whole, HVDRV_MAX_QUEUES);
+	unit_loop(s, "pool", pool, 2 * N(pools));
 	unit_loop(s, "lie", lie, N(lies));
 	return s;
 }

@@ -133,6 +133,32 @@ START_TEST(folders)
 }
 END_TEST
 
+START_TEST(lines_and_numbers)
+{
+	const char *p = unit_path("l");
+	char text[8];
+	uint64_t v = 7;
+
+	ck_assert_int_eq(hv_file_line(unit_path("none"), text, sizeof(text)), -ENOENT);
+	unit_write(p, "", 0);
+	ck_assert_int_eq(hv_file_line(p, text, sizeof(text)), -EPROTO);
+	ck_assert_int_eq(hv_file_number(p, &v), -EPROTO);
+	unit_write(p, "one\ntwo\n", 8);
+	ck_assert_int_eq(hv_file_line(p, text, sizeof(text)), 0);
+	ck_assert_str_eq(text, "one");
+	ck_assert_int_eq(hv_file_number(p, &v), -EPROTO);
+	unit_write(p, "longer than that", 16);
+	ck_assert_int_eq(hv_file_line(p, text, sizeof(text)), 0);
+	ck_assert_str_eq(text, "longer ");
+	unit_write(p, "4096\n", 5);
+	ck_assert_int_eq(hv_file_number(p, &v), 0);
+	ck_assert_uint_eq(v, 4096);
+	unit_write(p, "0x00000000fe000000 0x00000000fe003fff 0x0000000000140204\n", 57);
+	ck_assert_int_eq(hv_file_number(p, &v), 0);
+	ck_assert_uint_eq(v, 0xfe000000);
+}
+END_TEST
+
 /* A full disk, for real. */
 START_TEST(no_space)
 {
@@ -149,5 +175,5 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	return unit_new("file", (const TTest *[]){ read_whole, write_modes, crash_at_each_step, fail_at_each_step, folders, no_space, NULL });
+	return unit_new("file", (const TTest *[]){ read_whole, write_modes, crash_at_each_step, fail_at_each_step, folders, lines_and_numbers, no_space, NULL });
 }

@@ -132,6 +132,63 @@ START_TEST(held)
 }
 END_TEST
 
+static bool told_held(struct world *w, struct wire_msg *r)
+{
+	wk_serve(w->b->wk);
+	return bench_told(w->b, WIRE_HELD, r);
+}
+
+/* To drain: what is begun is answered on the old queue, nothing new is taken, then it is held. Or the switch is given up before. */
+START_TEST(drained)
+{
+	struct wire_msg m = { .type = WIRE_HOLD, .version = WIRE_VERSION, .seq = 8, .hold = { .drain = 1 } }, r;
+	const struct front_seg s = { DATA, 0, 7 };
+	bool given_up = _i >= BENCH_ENGINES;
+	struct world w;
+	uint64_t id, first;
+	int st;
+
+	if (!world(&w, _i % BENCH_ENGINES))
+		return;
+	front_direct(L, front_next(&w.f), OP(write), HVDRV_HANDLE(2, 6), 8, &s, 1);
+	front_show(&w.f);
+	dev(&w)->queue[0].pending = true;
+	wk_serve(w.b->wk);
+	ck_assert_uint_eq(wk_dev_inflight(dev(&w)), 1);
+	ck_assert_int_eq(hv_sock_send(w.b->ctl[1], &m, sizeof(m), NULL, 0), 0);
+	wk_on_ctl(&w.b->wk->ctl);
+	front_direct(L, front_next(&w.f), OP(read), HVDRV_HANDLE(3, 7), 8, &s, 1);
+	front_show(&w.f);
+	dev(&w)->queue[0].pending = true;
+	if (given_up)
+		ck_assert_uint_eq(go_on(&w, (struct wire_go){ 0 }), WIRE_OK);
+	bench_run(w.b);
+	ck_assert(front_answer(&w.f, &id, &st) && !st);
+	first = id;			/* given up, both are in flight: in any order */
+	ck_assert(first == HVDRV_HANDLE(2, 6) || given_up);
+	ck_assert(told_held(&w, &r) == !given_up);
+	if (!given_up) {
+		ck_assert_uint_eq(r.seq, 8);
+		ck_assert_uint_eq(r.held.queue[0].tag[2].state, HVDRV_REC_DONE);
+		ck_assert_uint_eq(r.held.queue[0].tag[3].state, HVDRV_REC_FREE);
+		ck_assert(!front_answer(&w.f, &id, &st));
+		/* a hardware queue: nothing is the worker's; and back */
+		ck_assert_uint_eq(go_on(&w, (struct wire_go){ .renewed = 1, .format = WIRE_DIRECT }), WIRE_OK);
+		bench_run(w.b);
+		ck_assert(!front_answer(&w.f, &id, &st));
+		hold(&w);
+		memset(bench_page(w.b, RING), 0, 2 * HVDRV_PAGE);
+		hv_blkring_prepare(L, bench_page(w.b, RING), 0);
+		front_init(&w.f, L, bench_page(w.b, RING), 2);
+		ck_assert_uint_eq(go_on(&w, (struct wire_go){ .renewed = 1, .format = WIRE_BLKIF }), WIRE_OK);
+		front_direct(L, front_next(&w.f), OP(read), HVDRV_HANDLE(3, 7), 8, &s, 1);
+		go(&w);
+	}
+	ck_assert(front_answer(&w.f, &id, &st) && id + first == HVDRV_HANDLE(2, 6) + HVDRV_HANDLE(3, 7) && !st);
+	bench_free(w.b);
+}
+END_TEST
+
 /* On new queues of the other format: what was begun is answered there once, when the guest waits for it. */
 START_TEST(renewed)
 {
@@ -173,6 +230,54 @@ START_TEST(renewed)
 }
 END_TEST
 
+/* Over a time in which the guest's handles went by, unseen, nothing is remembered that a handle of then could be taken for. */
+START_TEST(forgets_in_direct)
+{
+	struct wire_msg r;
+	struct world w;
+
+	if (!world(&w, _i))
+		return;
+	ck_assert_uint_eq(held_with_three(&w).tag[1].state, HVDRV_REC_DONE);
+	ck_assert_uint_eq(go_on(&w, (struct wire_go){ .renewed = 1, .format = WIRE_DIRECT }), WIRE_OK);
+	r = hold(&w);
+	for (uint32_t tag = 0; tag < HVDRV_MAX_DEPTH; tag++)
+		ck_assert_uint_eq(r.held.queue[0].tag[tag].state, HVDRV_REC_FREE);
+	ck_assert_uint_eq(go_on(&w, (struct wire_go){ .renewed = 1, .format = WIRE_NVME }), WIRE_OK);
+	bench_free(w.b);
+}
+END_TEST
+
+/* Each mode has counters of its own, which come back with it; what was begun before counts where it is answered. */
+START_TEST(counted_per_mode)
+{
+	struct wire_go to = { .renewed = 1, .format = WIRE_NVME, .begun = { { 1 << 2 } } };
+	struct wire_msg r;
+	struct world w;
+
+	if (!world(&w, _i))
+		return;
+	held_with_three(&w);
+	memset(bench_page(w.b, RING), 0, 2 * HVDRV_PAGE);
+	ck_assert_uint_eq(go_on(&w, to), WIRE_OK);
+	for (int back = 0; back <= 1; back++) {
+		r = bench_ask(w.b, (struct wire_msg){ .type = WIRE_STATS }, -1);
+		ck_assert_uint_eq(r.type, WIRE_STATS);
+		for (int f = WIRE_BLKIF; f <= WIRE_NVME; f++) {
+			ck_assert_uint_eq(r.stats.of[f].requests[HVDRV_OP_WRITE], 1);
+			ck_assert_uint_eq(r.stats.of[f].bytes[HVDRV_OP_WRITE], HVDRV_PAGE);
+			ck_assert_uint_gt(r.stats.of[f].latency_ns, 0);
+		}
+		hold(&w);
+		to = (struct wire_go){ .renewed = 1, .format = WIRE_BLKIF };
+		memset(bench_page(w.b, RING), 0, 2 * HVDRV_PAGE);
+		ck_assert_uint_eq(go_on(&w, to), WIRE_OK);
+		ck_assert_uint_eq(dev(&w)->counting, WIRE_BLKIF);
+	}
+	bench_free(w.b);
+}
+END_TEST
+
 /* A guest that used one handle twice gets one answer for one mark; a device that is taken away while held ends. */
 START_TEST(twice_the_handle)
 {
@@ -207,7 +312,10 @@ Suite *unit_suite(void)
 	Suite *s = unit_new("hold", NULL);
 
 	unit_loop(s, "held", held, BENCH_ENGINES);
+	unit_loop(s, "drained", drained, 2 * BENCH_ENGINES);
 	unit_loop(s, "renewed", renewed, BENCH_ENGINES);
+	unit_loop(s, "forgets-in-direct", forgets_in_direct, BENCH_ENGINES);
+	unit_loop(s, "counted-per-mode", counted_per_mode, BENCH_ENGINES);
 	unit_loop(s, "twice-the-handle", twice_the_handle, BENCH_ENGINES);
 	return s;
 }

@@ -9,6 +9,9 @@
 #include <unistd.h>
 #include "host-io/io.h"
 #include "unit.h"
+#ifdef HAVE_URING
+#include "host-io/ring.h"
+#endif
 
 /* ---- system calls of the plain engine, in this program's hands ---- */
 
@@ -417,16 +420,102 @@ START_TEST(watch_only)
 }
 END_TEST
 
+/* What the page cache has of it goes, what is on the disk stays; the whole of a range longer than one request can name. */
+START_TEST(drop)
+{
+	struct io_engine *io = engine(_i);
+	int fd;
+
+	if (!io)
+		return;
+	fd = file(unit_path("f"));
+	memset(data, 5, SIZE);
+	ck_assert_int_eq(do_op(io, IO_WRITE, fd, 0, data, SIZE), 0);
+	ck_assert_int_eq(do_op(io, IO_FLUSH, fd, 0, NULL, 0), 0);
+	ck_assert_int_eq(do_op(io, IO_DROP, fd, 0, NULL, 5ull << 30), 0);
+	ck_assert_int_eq(do_op(io, IO_READ, fd, 0, back, SIZE), 0);
+	ck_assert_mem_eq(data, back, SIZE);
+	ck_assert_int_eq(do_op(io, IO_DROP, 900, 0, NULL, SIZE), -EBADF);
+	io->ops->close(io);
+}
+END_TEST
+
+/* By commands: refused outside of the device's part, before the kernel sees it; a file that takes no commands is no namespace. */
+START_TEST(commands)
+{
+	struct io_pass p = { .nsid = 1, .block = 512, .end = SIZE, .max_bytes = 65536 };
+	struct io_engine *io = engine(_i);
+	struct op o = { 0 };
+	bool passes = io && io->passes;
+
+	if (!io)
+		return;
+	p.fd = file(unit_path("f"));
+	for (int beyond = 0; beyond < 2; beyond++) {
+		o = (struct op){ .op = { .kind = IO_WRITE, .fd = p.fd, .pass = &p, .off = beyond * SIZE, .len = 4096, .buf = data, .done = done } };
+		io->ops->queue(io, &o.op);
+		ck_assert_int_eq(o.calls, 0);
+		finish(io, &o);
+		ck_assert_int_eq(o.res, beyond && passes ? -ERANGE : -EOPNOTSUPP);
+	}
+	io->ops->close(io);
+	if (_i && !passes)
+		unit_skip("no CAP_SYS_ADMIN, or no io_uring that can do commands");
+}
+END_TEST
+
+#ifdef HAVE_URING
+static int submit(struct io_uring *r, struct io_uring_sqe *s)
+{
+	struct io_uring_cqe *c = NULL;
+	int res;
+
+	ck_assert_int_eq(io_uring_submit_and_wait(r, 1), 1);
+	ck_assert_int_eq(io_uring_peek_cqe(r, &c), 0);
+	res = c->res;
+	io_uring_cqe_seen(r, c);
+	return res;
+}
+
+/* Whoever takes over a worker later can do with its ring what the engine does, and no more. */
+START_TEST(narrow_ring)
+{
+	struct io_uring_sqe *s;
+	struct io_uring r;
+	int personality, fd = file(unit_path("f"));
+
+	if (ring_open(&r, 8, &personality)) {
+		unit_skip("no io_uring here");
+		return;
+	}
+	s = io_uring_get_sqe(&r);
+	io_uring_prep_write(s, fd, data, 512, 0);
+	ck_assert_int_eq(submit(&r, s), 512);
+	s = io_uring_get_sqe(&r);
+	io_uring_prep_openat(s, AT_FDCWD, "/", O_RDONLY, 0);
+	ck_assert_int_eq(submit(&r, s), -EACCES);
+	s = io_uring_get_sqe(&r);
+	io_uring_prep_write(s, fd, data, 512, 0);
+	s->flags |= IOSQE_ASYNC;
+	ck_assert_int_eq(submit(&r, s), -EACCES);
+	ck_assert_int_eq(io_uring_register_personality(&r), -EACCES);
+	ck_assert_int_eq(io_uring_register_files(&r, &fd, 1), -EACCES);
+	ck_assert_int_eq(io_uring_register_buffers(&r, &(struct iovec){ data, 4096 }, 1), 0);
+	io_uring_queue_exit(&r);
+}
+END_TEST
+#endif
+
 START_TEST(too_many_watches)
 {
 	struct io_engine *io = engine(0);
-	struct watched x[9] = { 0 };
+	struct watched x[25] = { 0 };
 
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 24; i++)
 		ck_assert_int_eq(io->ops->watch(io, &x[i].w), 0);
-	ck_assert_int_eq(io->ops->watch(io, &x[8].w), -ENOSPC);
+	ck_assert_int_eq(io->ops->watch(io, &x[24].w), -ENOSPC);
 	io->ops->unwatch(io, &x[3].w);
-	ck_assert_int_eq(io->ops->watch(io, &x[8].w), 0);
+	ck_assert_int_eq(io->ops->watch(io, &x[24].w), 0);
 	io->ops->close(io);
 }
 END_TEST
@@ -443,6 +532,11 @@ Suite *unit_suite(void)
 	unit_loop(s, "no-space", no_space, 2);
 	unit_loop(s, "many", many, 2);
 	unit_loop(s, "fixed-buffers", fixed_buffers, 2);
+	unit_loop(s, "drop", drop, 2);
+	unit_loop(s, "commands", commands, 2);
+#ifdef HAVE_URING
+	unit_loop(s, "narrow-ring", narrow_ring, 1);
+#endif
 	unit_loop(s, "watch", watch, 2);
 	unit_loop(s, "watch-only", watch_only, 2);
 	return s;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* hvdrvd dies in a switch: at every step the guest runs again, with the old driver or the new, and is unpaused once. */
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "core/journal.h"
@@ -209,9 +210,30 @@ START_TEST(files)
 }
 END_TEST
 
+/* No room: said, and nothing is left of it. */
+START_TEST(full)
+{
+	const char *dir = unit_small_fs();
+	struct hv_err e = { 0 };
+	char path[400];
+
+	if (!dir)
+		return;
+	errno = 0;
+	ck_assert_ptr_null(hv_journal_new(dir, 5, 0, &e));
+	ck_assert_int_eq(e.code, ENOSPC);
+	errno = ENOENT;				/* of something else */
+	ck_assert_ptr_null(hv_journal_new(dir, 5, 0, &e));
+	ck_assert_int_eq(e.code, ENOSPC);
+	snprintf(path, sizeof(path), "%s/5.0", dir);
+	ck_assert(!unit_exists(path));
+	umount2(dir, MNT_DETACH);
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
-	Suite *s = unit_new("journal", (const TTest *[]){ cannot, files, NULL });
+	Suite *s = unit_new("journal", (const TTest *[]){ cannot, files, full, NULL });
 
 	unit_loop(s, "death", death, N(deaths));
 	return s;

@@ -5,9 +5,10 @@
 #define MIN "class=block,backend=/a"
 
 static const char *const good[] = {
-	MIN, "backend=/a,class=block", MIN ",mode=virtual", MIN ",mode=paravirtual", MIN ",place=grant",
-	MIN ",place=foreign", MIN ",ro", MIN ",shared", MIN ",ro,shared",
-	MIN ",size=512M", MIN ",size=4096", MIN ",size=0x2000", MIN ",format=raw", MIN ",name=data", "class=block, backend=/a, ro", MIN ",",
+	MIN, "backend=/a,class=block", MIN ",mode=virtual", MIN ",mode=paravirtual", MIN ",mode=auto", MIN ",trusted=1", MIN ",trusted=0", MIN ",place=grant",
+	MIN ",place=foreign", MIN ",path=auto", MIN ",path=pool", MIN ",ro,path=copy", MIN ",ro", MIN ",shared", MIN ",ro,shared",
+	MIN ",size=512M", MIN ",size=4096", MIN ",size=0x2000", MIN ",range=0+1", MIN ",range=2048+131072", MIN ",range=0x10+0x8",
+	MIN ",range=18014398509481982+1,ro", MIN ",depth=1", MIN ",shared,depth=32,weight=1000", MIN ",weight=1,depth=8", MIN ",format=raw", MIN ",name=data", "class=block, backend=/a, ro", MIN ",",
 	"class=block,backend=/with space/and=sign",
 	("name=0123456789012345678901234567890," MIN),
 };
@@ -21,7 +22,8 @@ START_TEST(accepted)
 
 	ck_assert_msg(!hv_params_parse(good[_i], &a, &e), "%s: %s", good[_i], e.text);
 	ck_assert_str_eq(a.class, "block");
-	ck_assert_str_eq(a.mode, strstr(good[_i], "paravirtual") ? "paravirtual" : "virtual");
+	ck_assert_str_eq(a.mode, strstr(good[_i], "paravirtual") ? "paravirtual" : strstr(good[_i], "mode=auto") ? "auto" : "virtual");
+	ck_assert_str_eq(hv_params_first_mode(&a), strstr(good[_i], "paravirtual") ? "paravirtual" : "virtual");
 	ck_assert_int_eq(a.backend[0], '/');
 	hv_params_print(&a, text, sizeof(text));
 	ck_assert_int_eq(hv_params_parse(text, &b, &e), 0);
@@ -35,7 +37,10 @@ static const struct {
 } bad[] = {
 	{ "", "class= is missing" }, { "backend=/a", "class= is missing" }, { "class=block", "backend= is missing" },
 	{ "class=net,backend=/a", "class=net: must be block" }, { "class=,backend=/a", "must be block" },
-	{ MIN ",mode=direct", "must be virtual, paravirtual" }, { MIN ",mode=", "must be virtual" }, { MIN ",place=copy", "must be grant, foreign" },
+	{ MIN ",mode=direct", "must be virtual, paravirtual, auto" }, { MIN ",mode=", "must be virtual" }, { MIN ",place=copy", "must be grant, foreign" },
+	{ MIN ",path=", "there is no path \"\": auto, pool, copy" }, { MIN ",path=fast", "no path \"fast\"" },
+	{ MIN ",path=map", "path map is not offered: " }, { MIN ",path=window", "not offered" }, { MIN ",path=direct", "attached with trusted=1" },
+	{ MIN ",trusted=yes", "must be 0 or 1" }, { MIN ",trusted", "no such word" },
 	{ MIN ",format=qcow2", "must be raw" }, { "class=block,backend=a", "absolute path" }, { "class=block,backend=", "absolute path" },
 	{ "class=block,backend=aio:/a", "absolute path" }, { MIN ",size=0", "multiple of 4096" }, { MIN ",size=4097", "multiple of 4096" },
 	{ MIN ",size=512", "multiple of 4096" }, { MIN ",size=big", "multiple of 4096" }, { MIN ",size=-4096", "multiple of 4096" },
@@ -43,7 +48,15 @@ static const struct {
 	{ MIN ",size=1M,ro", "cannot be ro" }, { MIN ",name=", "letters" }, { MIN ",name=a/b", "letters" },
 	{ MIN ",name=01234567890123456789012345678901", "letters" }, { MIN ",rw", "no such word" }, { MIN ",RO", "no such word" },
 	{ MIN ",ro=1", "no such key" }, { MIN ",colour=red", "no such key" }, { MIN ",=x", "no such key" },
-	{ MIN ", ", "no such word" },
+	{ MIN ", ", "no such word" }, { MIN ",range=", "FIRST+SECTORS" }, { MIN ",range=8", "FIRST+SECTORS" }, { MIN ",range=+8", "FIRST+SECTORS" },
+	{ MIN ",range=8+", "FIRST+SECTORS" }, { MIN ",range=8+0", "FIRST+SECTORS" }, { MIN ",range=-8+8", "FIRST+SECTORS" },
+	{ MIN ",range=8+-1", "FIRST+SECTORS" }, { MIN ",range=8+8+8", "FIRST+SECTORS" }, { MIN ",range=8-16", "FIRST+SECTORS" },
+	{ MIN ",range=18014398509481983+1", "FIRST+SECTORS" }, { MIN ",range=1+18014398509481983", "FIRST+SECTORS" },
+	{ MIN ",range=18446744073709551615+1", "FIRST+SECTORS" }, { MIN ",range=99999999999999999999999999+1", "FIRST+SECTORS" },
+	{ MIN ",range=1 + 8", "FIRST+SECTORS" }, { MIN ",range=0+8,size=1M", "give one of them" }, { MIN ",size=1M,range=0+8", "give one of them" },
+	{ MIN ",depth=0", "from 1 to 32" }, { MIN ",depth=33", "from 1 to 32" }, { MIN ",depth=", "from 1 to 32" },
+	{ MIN ",depth=1,weight=0", "from 1 to 1000" }, { MIN ",depth=1,weight=1001", "from 1 to 1000" },
+	{ MIN ",depth=1,weight=-1", "from 1 to 1000" }, { MIN ",weight=5", "needs depth=" }, { MIN ",shared,weight=5", "needs depth=" },
 };
 
 START_TEST(refused)
@@ -66,9 +79,16 @@ START_TEST(values)
 	ck_assert_str_eq(p.backend, "/d/x.img");
 	ck_assert_str_eq(p.name, "n1");
 	ck_assert_str_eq(p.place, "grant");
+	ck_assert_str_eq(p.path, "auto");
 	ck_assert_int_eq(hv_params_parse(MIN ",size=20G", &p, NULL), 0);
 	ck_assert_uint_eq(p.size, 20ull << 30);
-	ck_assert(!p.ro && !p.shared && !p.raw);
+	ck_assert_uint_eq(p.sectors, 0);
+	ck_assert_int_eq(hv_params_parse(MIN ",range=2048+131072", &p, NULL), 0);
+	ck_assert_uint_eq(p.first, 2048);
+	ck_assert_uint_eq(p.sectors, 131072);
+	ck_assert(!p.ro && !p.shared && !p.raw && !p.depth && !p.weight);
+	ck_assert_int_eq(hv_params_parse(MIN ",depth=2", &p, NULL), 0);
+	ck_assert(p.depth == 2 && p.weight == HV_WEIGHT);
 }
 END_TEST
 

@@ -214,6 +214,88 @@ END_TEST
 
 static const uint32_t bad_steps[] = { 65, 1000, UINT32_MAX, 0x80000000 };
 
+#define WINDOW 800u		/* sectors before it, 16 in it */
+
+static struct wire_msg add_window(struct world *w, uint64_t first, uint64_t sectors)
+{
+	struct wire_msg m = { .type = WIRE_ADD, .dev = 1 };
+	int fd = open(w->path, O_RDWR | O_CLOEXEC);
+
+	m.add = (struct wire_add){
+		.name = "window", .lim = bench_limits, .first = first, .num_queues = 1, .queue_pages = 2, .ring_pages = 2, .port = { 2 },
+		.state_ref = { BENCH_STATE }, .page_ref = { { 11, 12 } }
+	};
+	m.add.lim.sectors = sectors;
+	return bench_ask(w->b, m, fd);
+}
+
+/* One request to the device with the window: a segment of 8 sectors, or a range. */
+static int in_window(struct world *w, struct front *f, uint8_t op, uint64_t sector, unsigned int sectors)
+{
+	struct front_seg s[2] = { { DATA, 0, sectors > 8 ? 7 : sectors - 1 }, { DATA + 1, 0, sectors - 9 } };
+	static uint64_t id;
+	uint64_t got;
+	int st;
+
+	if (op == OP(discard) || op == OP(write_zeroes))
+		front_range(L, front_next(f), op, ++id, sector, sectors);
+	else
+		front_direct(L, front_next(f), op, ++id, sector, s, sectors > 8 ? 2 : 1);
+	front_show(f);
+	bench_kick(w->b, 2);
+	bench_run(w->b);
+	ck_assert(front_answer(f, &got, &st));
+	ck_assert_uint_eq(got, id);
+	return st;
+}
+
+/* A guest's sector 0 is the window's first; its last is the window's last, and one sector further nothing is served. */
+START_TEST(window)
+{
+	const uint8_t ops[] = { OP(read), OP(write), OP(write_fua), OP(discard), OP(write_zeroes) };
+	uint8_t want[2048 * 512], got[sizeof(want)];
+	struct wire_msg r;
+	struct world w;
+	struct front f;
+
+	if (!world(&w, _i, NULL))
+		return;
+	memset(want, 0x5a, sizeof(want));
+	ck_assert_int_eq(pwrite(w.fd, want, sizeof(want), 0), sizeof(want));
+	front_init(&f, L, bench_page(w.b, 11), 2);
+	r = add_window(&w, UINT64_MAX - 3, 16);			/* would wrap around */
+	ck_assert_uint_eq(r.error.code, EINVAL);
+	r = add_window(&w, INT64_MAX / 512, 1);
+	ck_assert_uint_eq(r.error.code, EINVAL);
+	r = add_window(&w, WINDOW, 16);
+	ck_assert_uint_eq(r.type, WIRE_OK);
+	memset(bench_page(w.b, DATA), 0xee, 2 * HVDRV_PAGE);
+	for (size_t i = 0; i < N(ops); i++) {
+		ck_assert_int_eq(in_window(&w, &f, ops[i], 8, 9), -1);		/* begins inside, ends one further */
+		ck_assert_int_eq(in_window(&w, &f, ops[i], 16, 1), -1);
+		ck_assert_int_eq(in_window(&w, &f, ops[i], 16, 8), -1);
+		ck_assert_int_eq(in_window(&w, &f, ops[i], 2048 - 8, 8), -1);	/* the target has these, the guest has not */
+		ck_assert_int_eq(in_window(&w, &f, ops[i], UINT64_MAX - WINDOW + 1, 8), -1);	/* sector 0 of the target, if it were added first */
+		ck_assert_int_eq(in_window(&w, &f, ops[i], UINT64_MAX, 1), -1);
+		ck_assert_uint_eq(wk_dev_find(w.b->wk, 1)->stats.rejects[HV_REJ_RANGE], 6 * (i + 1));
+	}
+	ck_assert_int_eq(pread(w.fd, got, sizeof(got), 0), sizeof(got));
+	ck_assert_mem_eq(got, want, sizeof(got));
+	ck_assert_int_eq(in_window(&w, &f, OP(write), 8, 8), 0);		/* up to its end */
+	ck_assert_int_eq(in_window(&w, &f, OP(write), 0, 1), 0);
+	ck_assert_int_eq(in_window(&w, &f, OP(write_zeroes), 1, 1), 0);
+	memset(want + (WINDOW + 8) * 512, 0xee, 8 * 512);
+	memset(want + WINDOW * 512, 0xee, 512);
+	memset(want + (WINDOW + 1) * 512, 0, 512);
+	ck_assert_int_eq(pread(w.fd, got, sizeof(got), 0), sizeof(got));
+	ck_assert_mem_eq(got, want, sizeof(got));
+	memset(bench_page(w.b, DATA), 0, 2 * HVDRV_PAGE);
+	ck_assert_int_eq(in_window(&w, &f, OP(read), 0, 16), 0);
+	ck_assert_mem_eq(bench_page(w.b, DATA), want + WINDOW * 512, 16 * 512);
+	bench_free(w.b);
+}
+END_TEST
+
 /* A ring that cannot be ends its device, once, and no other. */
 START_TEST(broken_ring)
 {
@@ -516,8 +598,8 @@ START_TEST(control)
 	ck_assert_int_eq(data_op(&w, OP(read), 4096, &s, 1), -1);
 	r = bench_ask(w.b, (struct wire_msg){ .type = WIRE_STATS }, -1);
 	ck_assert_uint_eq(r.type, WIRE_STATS);
-	ck_assert_uint_eq(r.stats.requests[HVDRV_OP_READ], 1);
-	ck_assert_uint_eq(r.stats.rejects[HV_REJ_RANGE], 1);
+	ck_assert_uint_eq(r.stats.of[WIRE_BLKIF].requests[HVDRV_OP_READ], 1);
+	ck_assert_uint_eq(r.stats.of[WIRE_BLKIF].rejects[HV_REJ_RANGE], 1);
 	ck_assert_uint_eq(r.stats.queues, 1);
 	ck_assert_uint_eq(r.stats.inflight, 0);
 
@@ -647,6 +729,7 @@ Suite *unit_suite(void)
 	unit_loop(s, "data", data, BENCH_ENGINES);
 	unit_loop(s, "other-operations", other_operations, BENCH_ENGINES);
 	unit_loop(s, "every-reject", every_reject, BENCH_ENGINES);
+	unit_loop(s, "window", window, BENCH_ENGINES);
 	unit_loop(s, "broken-ring", broken_ring, BENCH_ENGINES * N(bad_steps));
 	unit_loop(s, "full-ring", full_ring, BENCH_ENGINES);
 	unit_loop(s, "two-devices", two_devices, BENCH_ENGINES);

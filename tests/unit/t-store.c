@@ -114,8 +114,12 @@ START_TEST(damaged)
 	ck_assert_str_eq(id, b);
 	hv_image_free(&img);
 	ck_assert_int_eq(rename(pb, pa), 0);
-	ck_assert_int_eq(find(&img, id, &e), -ENOENT);
-	ck_contains(e.text, "hash that its name says");
+	/* beside others that do not fit, wherever the folder has them, it is what is told */
+	for (int i = 0; i < 9; i++) {
+		ck_assert_int_eq(find(&img, id, &e), -ENOENT);
+		ck_contains(e.text, "hash that its name says");
+		add(3 + i, 1, "5.10", id);
+	}
 }
 END_TEST
 

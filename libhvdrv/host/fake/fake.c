@@ -176,6 +176,7 @@ static const struct hv_host_ops *whole_ops(void)
 	ops.unmap_grants = fk_unmap_grants;
 	ops.map_frames = fk_map_frames;
 	ops.unmap_frames = fk_unmap_frames;
+	ops.iomem = fk_iomem;
 	return &ops;
 }
 

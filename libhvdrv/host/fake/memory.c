@@ -177,3 +177,11 @@ int fk_unmap_frames(struct hv_host *h, void *va, unsigned int n)
 
 	return rc ? rc : unmap(fk_handle(h)->f, va, n);
 }
+
+/* There are no devices: who may map one is not kept. */
+int fk_iomem(struct hv_host *h, uint32_t domid, uint64_t frame, bool may)
+{
+	struct fk_handle *k = fk_handle(h);
+
+	return fk_dom(k->f, domid) ? fk_fail(k, "iomem", !may) : -ESRCH;
+}

@@ -107,6 +107,7 @@ void *fk_map_grants(struct hv_host *h, uint32_t domid, const uint32_t *refs, uns
 int fk_unmap_grants(struct hv_host *h, void *va, unsigned int n);
 void *fk_map_frames(struct hv_host *h, uint32_t domid, const uint64_t *gfns, unsigned int n);
 int fk_unmap_frames(struct hv_host *h, void *va, unsigned int n);
+int fk_iomem(struct hv_host *h, uint32_t domid, uint64_t frame, bool may);
 void fk_dom_free(struct fk_dom *d);
 
 static inline struct fk_handle *fk_handle(struct hv_host *h)

@@ -113,6 +113,11 @@ static int xen_unmap_frames(struct hv_host *h, void *va, unsigned int n)
 	return xenforeignmemory_unmap(xen(h)->fmem, va, n) ? -errno : 0;
 }
 
+static int xen_iomem(struct hv_host *h, uint32_t domid, uint64_t frame, bool may)
+{
+	return xc_domain_iomem_permission(xen(h)->xc, domid, frame, 1, may) ? -errno : 0;
+}
+
 struct hv_host *hv_host_xen_open(struct hv_err *e)
 {
 	struct hv_xen *x = calloc(1, sizeof(*x));
@@ -132,6 +137,7 @@ struct hv_host *hv_host_xen_open(struct hv_err *e)
 	x->ops.unmap_grants = xen_unmap_grants;
 	x->ops.map_frames = xen_map_frames;
 	x->ops.unmap_frames = xen_unmap_frames;
+	x->ops.iomem = xen_iomem;
 	x->store.host.ops = &x->ops;
 	if (hv_xs_open(&x->store, e))
 		goto fail;

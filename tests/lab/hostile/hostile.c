@@ -6,6 +6,7 @@
  *   hostile SEED serve WRITES   a good read first (so that attach returns), then every refused request, then WRITES
  *                               random stores into ring, records, state and queue pages, then an impossible index
  *   hostile SEED serve-nvme WRITES   the same as the driver of mode paravirtual would speak
+ *   hostile SEED storm[-nvme] SECONDS   all of it together, for so long, and then an impossible index (storm.c)
  *   hostile SEED offer N        N-th way of a bad descriptor
  *
  * Between its steps it waits for xenstore's data/hostile/go to hold the step's number.
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #include "hostile.h"
 
@@ -115,13 +117,15 @@ static void make_offer(struct guest *g)
 	g->slot = share(g, 4, g->slot_ref);
 	g->mem = share(g, MEM_PAGES, g->mem_ref);
 	g->data = share(g, 8, g->data_ref);
+	g->pool = share(g, POOL_PAGES, g->pool_ref);
 	memset(g->slot, HVDRV_SLOT_FILL, HVDRV_SLOT_SIZE);
 	g->ring = g->mem + (1 + RECORD_PAGES) * 4096;
 	g->port = xenevtchn_bind_unbound_port(g->xce, 0);
 	d = (void *)g->desc;
 	d->magic = HVDRV_DESC_MAGIC;
-	d->version = 1;
-	d->num_grefs = MEM_PAGES;
+	d->version = 2;
+	d->num_grefs = MEM_PAGES + POOL_PAGES;
+	d->pool_pages = POOL_PAGES;
 	d->num_queues = 1;
 	d->depth = DEPTH;
 	d->record_pages = RECORD_PAGES;
@@ -129,22 +133,24 @@ static void make_offer(struct guest *g)
 	d->slot_va = 0xffffffffc0000000ull;
 	memcpy(d->slot_gref, g->slot_ref, sizeof(d->slot_gref));
 	d->port[0] = g->port;
-	while (n < MEM_PAGES) {
+	for (; n < MEM_PAGES; n++)
 		d->gref[n] = g->mem_ref[n];
-		n++;
-	}
+	for (unsigned int i = 0; i < POOL_PAGES; i++)
+		d->gref[n++] = g->pool_ref[i];
 }
 
 static void publish(struct guest *g)
 {
+	struct utsname release;
 	char text[32];
 
+	uname(&release);
 	put(g, "os/type", "linux");
-	put(g, "os/release", "6.1.0-hostile");
+	put(g, "os/release", release.release);	/* the host knows what it was started with */
 	put(g, "os/arch", "x86_64");
 	put(g, "os/abi", "linux-kernel");
 	put(g, "abi-min", "1");
-	put(g, "abi-max", "1");
+	put(g, "abi-max", "2");
 	put(g, "slot-va", "0xffffffffc0000000");
 	snprintf(text, sizeof(text), "%u", g->desc_ref);
 	put(g, "slot-ref", text);
@@ -241,6 +247,23 @@ static int good_read(struct guest *g)
 	return simple(g, 0, 1, 0, g->data_ref[0], 0, 7);
 }
 
+/* Right data from the pool's pages, at an offset too, and nothing beyond a page; a reference that is none is refused. */
+static int pool_lies(struct guest *g)
+{
+	const uint8_t fill = rnd(g), other = ~fill;
+	uint8_t *page = g->pool + 4096 * 3;
+	int wrong = 0;
+
+	memset(page, fill, 4096);
+	wrong += simple(g, 1, 1, 8, g->pool_ref[3], 0, 7) != 0;
+	memset(page, other, 4096);
+	wrong += simple(g, 0, 1, 8, g->pool_ref[3], 2, 5) != 0;
+	wrong += page[1023] != other || page[1024] != fill || page[3071] != fill || page[3072] != other;
+	wrong += simple(g, 0, 1, 8, g->pool_ref[3], 0, 8) == 0;		/* out of its page, into the next of the pool */
+	wrong += simple(g, 0, 1, 8, g->pool_ref[POOL_PAGES - 1] + 100000, 0, 7) == 0;
+	return wrong;
+}
+
 /* Every kind of request that must be refused, and none may succeed. (Reference 0 would: it is the console's.) */
 static int crafted(struct guest *g)
 {
@@ -294,20 +317,53 @@ static void impossible(struct guest *g)
 	push(g);
 }
 
-static const struct speech speech_blkif = { "blkif", good_read, crafted, scribble, impossible };
-
-static void serve(struct guest *g, const struct speech *sp, unsigned long writes)
+static bool settle(struct guest *g)
 {
-	int good = 0;
+	g->prod = *(volatile uint32_t *)g->ring;
+	for (int i = 0; i < 10000 && *(volatile uint32_t *)(g->ring + 8) != g->prod && back_state(g) == 4; i++)
+		usleep(1000);
+	g->cons = *(volatile uint32_t *)(g->ring + 8);
+	return g->cons == g->prod;
+}
 
+const struct speech speech_blkif = { "blkif", good_read, crafted, scribble, impossible, pool_lies, settle };
+
+static void connect_as(struct guest *g, const struct speech *sp)
+{
 	make_offer(g);
 	publish(g);
 	wait_state(g, 4, 6);
 	put(g, "disk", "\033[31mevil\n");
 	put(g, "state", "4");
 	printf("%s: first read: %d\n", sp->name, sp->good_read(g));
-	for (int round = 0; round < 20; round++)
+}
+
+static void end_it(struct guest *g, const struct speech *sp)
+{
+	sp->impossible(g);
+	wait_state(g, 6, 6);
+	put(g, "state", "6");		/* so that nobody waits for it to let go */
+	printf("ended by the host\n");
+}
+
+static void serve_storm(struct guest *g, const struct speech *sp, unsigned int seconds)
+{
+	connect_as(g, sp);
+	printf("pool: %d wrong\n", sp->pool_lies(g));
+	wait_go(g, 1);
+	storm(g, sp, seconds);
+	wait_go(g, 2);
+	end_it(g, sp);
+}
+
+static void serve(struct guest *g, const struct speech *sp, unsigned long writes)
+{
+	int good = 0;
+
+	connect_as(g, sp);
+	for (int round = 0; round < 5; round++)
 		good += sp->crafted(g);
+	printf("pool: %d wrong\n", sp->pool_lies(g));
 	printf("crafted: %u answered, %d of those that must fail did not\n", g->answered, good);
 	wait_go(g, 1);
 	for (unsigned long i = 0; i < writes && back_state(g) == 4; i += 500) {
@@ -316,9 +372,7 @@ static void serve(struct guest *g, const struct speech *sp, unsigned long writes
 	}
 	printf("scribbled: %lu writes\n", g->writes);
 	wait_go(g, 2);
-	sp->impossible(g);
-	wait_state(g, 6, 6);
-	printf("ended by the host\n");
+	end_it(g, sp);
 }
 
 /* Descriptors that cannot be. */
@@ -337,10 +391,14 @@ static void offer(struct guest *g, int way)
 	case 5: d->gref[0] = 123456; break;
 	case 6: d->slot_gref[2] = 99999; break;
 	case 7: d->slot_va = 0x1001; break;
-	case 8: d->next = g->desc_ref; d->num_queues = 8; d->num_grefs = 8 * MEM_PAGES; break;
+	case 8: d->next = g->desc_ref; d->num_queues = 8; d->num_grefs = 8 * MEM_PAGES + POOL_PAGES; break;
 	case 9: memset(g->slot, 0x90, HVDRV_SLOT_SIZE); break;
 	case 10: d->port[0] = 4000; break;
 	case 11: d->version = 77; break;
+	case 12: d->pool_pages = 0xffffffff; break;
+	case 13: d->pool_pages = HVDRV_MAX_POOL; break;	/* more than are listed */
+	case 14: d->gref[MEM_PAGES + 3] = 0; break;
+	case 15: d->version = 1; break;			/* which has no pool */
 	default:
 		for (int i = 0; i < 4096; i++)
 			g->desc[i] = rnd(g);
@@ -361,7 +419,7 @@ int main(int argc, char **argv)
 	struct guest g = { .seed = argc > 1 ? atoi(argv[1]) : 1 };
 
 	if (argc != 4) {
-		fprintf(stderr, "usage: hostile SEED serve|serve-nvme WRITES | offer WAY\n");
+		fprintf(stderr, "usage: hostile SEED serve|serve-nvme WRITES | storm|storm-nvme SECONDS | offer WAY\n");
 		return 2;
 	}
 	g.xs = xs_open(0);
@@ -374,6 +432,10 @@ int main(int argc, char **argv)
 		serve(&g, &speech_blkif, strtoul(argv[3], NULL, 10));
 	else if (!strcmp(argv[2], "serve-nvme"))
 		serve(&g, &speech_nvme, strtoul(argv[3], NULL, 10));
+	else if (!strcmp(argv[2], "storm"))
+		serve_storm(&g, &speech_blkif, atoi(argv[3]));
+	else if (!strcmp(argv[2], "storm-nvme"))
+		serve_storm(&g, &speech_nvme, atoi(argv[3]));
 	else
 		offer(&g, atoi(argv[3]));
 	return 0;

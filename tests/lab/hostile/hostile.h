@@ -14,6 +14,7 @@
 #define RECORD_PAGES HVDRV_RECORD_PAGES(DEPTH)
 #define QUEUE_PAGES 66u
 #define MEM_PAGES (1 + RECORD_PAGES + QUEUE_PAGES)
+#define POOL_PAGES 16u
 #define ENTRIES 64u
 #define STRIDE 112u
 
@@ -24,12 +25,15 @@ struct guest {
 	evtchn_port_t port;
 	char back[128];
 	uint8_t *desc, *slot, *mem, *data;
-	uint32_t desc_ref, slot_ref[4], mem_ref[MEM_PAGES], data_ref[8];
+	uint32_t desc_ref, slot_ref[4], mem_ref[MEM_PAGES], data_ref[8], pool_ref[POOL_PAGES];
+	uint8_t *pool;
 	uint8_t *ring;			/* two pages of mem */
 	uint32_t prod, cons, answered;
 	unsigned int seed;
 	unsigned long writes;
 };
+
+#define OUTSIDE "OUTSIDE!"		/* what a scenario fills the device with, but for the guests' windows */
 
 unsigned int rnd(struct guest *g);
 int back_state(struct guest *g);		/* 4: the host serves */
@@ -45,7 +49,12 @@ struct speech {
 	int (*crafted)(struct guest *g);	/* one round of what must be refused; how many were not */
 	void (*scribble)(struct guest *g, unsigned long from, unsigned long to);	/* random stores number from to to */
 	void (*impossible)(struct guest *g);	/* an index that cannot be */
+	int (*pool_lies)(struct guest *g);	/* how many were not as they should be */
+	bool (*settle)(struct guest *g);	/* waits until all is answered; false: it is not */
 };
+extern const struct speech speech_blkif;
 extern const struct speech speech_nvme;
+
+void storm(struct guest *g, const struct speech *sp, unsigned int seconds);
 
 #endif

@@ -128,6 +128,21 @@ static int crafted(struct guest *g)
 	return good;
 }
 
+/* Something that looks more like a command. */
+static void plausible(struct guest *g)
+{
+	uint8_t *e = g->ring + g->prod % ENTRIES * COMMAND;
+
+	memset(e, 0, COMMAND);
+	e[0] = rnd(g) % 10;
+	u16_at(e, 2, g->prod & 0x3f);
+	u32_at(e, 4, 1);
+	u64_at(e, 24, prp(g->data_ref[rnd(g) % 8]));
+	u64_at(e, 32, list(g, prp(g->data_ref[rnd(g) % 8])));
+	u64_at(e, 40, rnd(g) % 65536);
+	u32_at(e, 48, rnd(g) % 600);
+}
+
 /* Everywhere but where the completions come; the lists and ranges change while the host reads them. */
 static void scribble(struct guest *g, unsigned long from, unsigned long to)
 {
@@ -135,25 +150,17 @@ static void scribble(struct guest *g, unsigned long from, unsigned long to)
 
 	for (unsigned long k = from; k < to; k++) {
 		size_t at = k % 3 ? ring + rnd(g) % (4096 - 8) : rnd(g) % (size - 8);
-		uint8_t *e = g->ring + g->prod % ENTRIES * COMMAND;
 
 		if ((at + 8 > ring + 4096 && at < ring + 8192) || (at + 8 > tail && at < tail + 4))
 			continue;
 		u64_at(g->mem, at, (uint64_t)rnd(g) << 32 | rnd(g));
-		if (k % 5 == 0) {		/* something that looks more like a command */
-			u16_at(e, 0, rnd(g) % 10);
-			u32_at(e, 4, 1);
-			u64_at(e, 24, prp(g->data_ref[rnd(g) % 8]));
-			u64_at(e, 32, list(g, prp(g->data_ref[rnd(g) % 8])));
-			u64_at(e, 40, rnd(g) % 65536);
-			u32_at(e, 48, rnd(g) % 600);
-		}
 		if (k % 50)
 			continue;
 		while (completed(g))
 			g->cons++;
-		if (g->prod - g->cons < ENTRIES / 2)
-			g->prod += rnd(g) % 16;
+		for (int n = g->prod - g->cons < ENTRIES / 2 ? rnd(g) % 16 : 0; n; n--, g->prod++)
+			if (n % 2)
+				plausible(g);
 		tell(g);
 	}
 }
@@ -164,4 +171,30 @@ static void impossible(struct guest *g)
 	tell(g);
 }
 
-const struct speech speech_nvme = { "nvme", good_read, crafted, scribble, impossible };
+/* Right data from the pool's pages, at an offset too; a reference that is none is refused. */
+static int pool_lies(struct guest *g)
+{
+	uint8_t *page = g->pool + 4096 * 5, fill = rnd(g), other = ~fill;
+	int wrong = 0;
+
+	memset(page, fill, 4096);
+	wrong += ask(g, (struct cmd){ .opcode = 1, .nsid = 1, .prp1 = prp(g->pool_ref[5]), .slba = 16, .nlb = 7 }) != 0;
+	memset(page, other, 4096);
+	wrong += ask(g, (struct cmd){ .opcode = 2, .nsid = 1, .prp1 = prp(g->pool_ref[5]) | 1024, .slba = 16, .nlb = 3 }) != 0;
+	wrong += page[1023] != other || page[1024] != fill || page[3071] != fill || page[3072] != other;
+	wrong += ask(g, (struct cmd){ .opcode = 2, .nsid = 1, .prp1 = prp(g->pool_ref[POOL_PAGES - 1] + 100000ull), .nlb = 7 }) == 0;
+	return wrong;
+}
+
+static bool settle(struct guest *g)
+{
+	for (int i = 0; i < 10000 && g->cons != g->prod && back_state(g) == 4; i++) {
+		while (g->cons != g->prod && completed(g))
+			g->cons++;
+		if (g->cons != g->prod)
+			usleep(1000);
+	}
+	return g->cons == g->prod;
+}
+
+const struct speech speech_nvme = { "nvme", good_read, crafted, scribble, impossible, pool_lies, settle };

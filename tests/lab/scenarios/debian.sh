@@ -60,8 +60,8 @@ same=0
 for c in 'domid deb' 'domid nobody' 'list deb' 'list nobody' 'frobnicate' 'help' 'create /none.cfg' 'create' 'vcpu-pin deb' 'domname 0' '-N create /none' 'help create' ''; do
     # shellcheck disable=SC2086
     a=$(xl $c 2>&1; echo "status $?"); b=$(/usr/sbin/xl $c 2>&1; echo "status $?")
-    # CPU time and free memory move on
-    a=$(echo "$a" | sed 's/ *[0-9.]*$//'); b=$(echo "$b" | sed 's/ *[0-9.]*$//')
+    # state, CPU time and free memory move on
+    a=$(echo "$a" | sed 's/\( *[-rbpscd]\{6\}\)\{0,1\} *[0-9.]*$//'); b=$(echo "$b" | sed 's/\( *[-rbpscd]\{6\}\)\{0,1\} *[0-9.]*$//')
     if [ "$a" = "$b" ]; then same=$((same + 1)); else bad "xl $c: '$a', not '$b'"; fi
 done
 work "commands of xl that come through as they are" $same
@@ -105,6 +105,7 @@ is "a unit that notifies" "$(systemctl show -p Type --value hvdrvd) $(systemctl 
 out=$(logged)
 is "one line for each device that is taken up" "$(echo "$out" | grep -c "^deb($id)/\(data\|load\): .*taken up")" 2
 is "one line for the new one" "$(echo "$out" | grep -c "^deb($id)/quick: .*placed")" 1
+gsh deb udevadm settle			# it has a new disk open for a moment
 works "detach" hvdrv detach deb quick
 has "and one for its end" "$(logged)" "^deb\\($id\\)/quick: detached"
 works "restart" systemctl restart hvdrvd

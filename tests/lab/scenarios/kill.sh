@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# hvdrvd killed at every step of a switch, under load: the guest runs on at once, the switch is finished or undone, nothing is lost
+# hvdrvd, then a worker killed at every step of a switch and of a request, under load: the guest runs on, the switch is finished or
+# undone, another worker goes on, nothing is lost
 . /lab/lib.sh
 [ -x /root/hvdrvd-fault ] || { skip "no build with --enable-fault was brought"; exit 0; }
-need_data
+# slow, so that requests are at it when somebody dies, and that the bench's CPU is not all taken by the load
+ins null_blk nr_devices=1 gb=1 memory_backed=1 discard=1 irqmode=2 completion_nsec=50000000 || { bad "the slow device"; exit 1; }
 # hvdrvd dies once at the place that fault.env names; the supervisor's next start has none
 cat >/run/lab/hvdrvd-once <<'E'
 #!/bin/sh
@@ -11,19 +13,21 @@ exec /root/hvdrvd-fault "$@"
 E
 chmod +x /run/lab/hvdrvd-once
 mount --bind /run/lab/hvdrvd-once "$(command -v hvdrvd)"
+mount --bind /root/hvdrv-worker-fault /usr/libexec/hvdrv/hvdrv-worker
 pid() { cat /run/lab/hvdrvd.pid; }
 served() { [ "$(pid)" != "$1" ] && [ -n "$(json_of pv k queues)" ]; }
 state() { xl list pv | awk 'NR == 2 { print $5 }'; }
-rec() { xenstore-read "$(xenstore-ls -f /local/domain/0/hvdrv | sed -n "s|^\(/local/domain/0/hvdrv/[^/]*/[0-9]*\)/retarget/seq = .*|\1|p" | head -n 1)/retarget/$1"; }
+rec() { xenstore-read "$record/$1"; }
 mode() { xenstore-read "/local/domain/0/backend/hvdrv/$(domid pv)/0/mode"; }
 need pv pv vcpus="$LAB_SMP"
-attach pv k 48 >/dev/null || bad "attach"
+works "attach" hvdrv attach pv k class=block,backend=/dev/nullb0
+record=/local/domain/0/hvdrv/$(xenstore-read "/local/domain/$(domid pv)/vm" | cut -d/ -f3)/0/retarget
 rounds=0 deaths=0
 points="prepared holding held pausing paused swapped restored resuming unpaused resumed told ending published released"
-LAB_EXEC_LIMIT=1800 g pv stamp run /dev/hvda --seed "$SEED" --seconds 1500 --size 25165824 --max-kib 64 >/run/lab/kill.out 2>/run/lab/kill.err &
+stamp_in pv /run/lab/kill.out --size 25165824 --max-kib 64 --depth 16 &
 load=$!
 sleep 3
-# die POINT: a switch in which hvdrvd dies there
+# die POINT: a switch in which hvdrvd dies there; the next one is the next point's
 die() {
     p=$(pid)
     echo "$1" >/run/lab/fault.env; rm -f /run/lab/fault.used
@@ -31,7 +35,7 @@ die() {
     to=paravirtual; [ "$(mode)" = virtual ] || to=virtual
     d=1000000000; case $1 in restored | released) d=1;; esac
     p=$(pid)
-    hvdrv retarget pv k $to --deadline $d --timeout 20 >/run/lab/kill.cmd 2>&1; st=$?
+    hvdrv retarget pv k $to --deadline $d --timeout 90 >/run/lab/kill.cmd 2>&1; st=$?
     until_ok 30 served "$p" && ok "$1: hvdrvd died, and serves again" || { bad "$1: hvdrvd serves again: $(cat /run/lab/kill.cmd)"; return; }
     deaths=$((deaths + 1))
     r=$(rec result)
@@ -42,24 +46,61 @@ die() {
     esac
     case $st$r in 0committed | [1-9]*undone) ok "$1: the command said so";; *) bad "$1: $r, but the command ended with $st: $(cat /run/lab/kill.cmd)";; esac
     case $(state) in *p*) bad "$1: the guest is left paused";; *) ok "$1: the guest is not paused";; esac
+}
+# die_worker POINT: the first worker of this hvdrvd dies there, with requests in flight or in a switch
+deaths_of_workers() { grep -c "the worker was killed by signal 9" $KEEP/hvdrvd.log; }
+taken_over() { grep -c "k: taken over by another worker" $KEEP/hvdrvd.log; }
+up_again() { [ -n "$(json_of pv k queues)" ]; }
+more() { [ "$($1)" -gt "$2" ]; }
+die_worker() {
+    p=$(pid) n=$(deaths_of_workers) m=$(taken_over)
+    echo "$1" >/run/lab/fault.env; rm -f /run/lab/fault.used
+    kill "$p"; until_ok 30 served "$p" || { bad "$1: hvdrvd starts"; return; }
+    case $1 in worker-h* | worker-going)
+        to=paravirtual; [ "$(mode)" = virtual ] || to=virtual
+        hvdrv retarget pv k $to --deadline 1000000000 --timeout 90 >/run/lab/kill.cmd 2>&1; st=$?
+        r=$(rec result)
+        case $r$st in committed0 | undone[1-9]*) ok "$1: the switch: $r";; *) bad "$1: the switch: $r, status $st: $(cat /run/lab/kill.cmd)";; esac;;
+    esac
+    until_ok 30 more deaths_of_workers "$n" && ok "$1: the worker died" || { bad "$1: the worker died"; return; }
+    until_ok 30 more taken_over "$m" && until_ok 30 up_again || { bad "$1: served again"; return; }
+    deaths=$((deaths + 1))
+    case $(state) in *p*) bad "$1: the guest is left paused";; *) ok "$1: the guest is not paused";; esac
     works "$1: the next switch" hvdrv retarget pv k "$([ "$(mode)" = virtual ] && echo paravirtual || echo virtual)" --deadline 1000000000
 }
+# die_renewing POINT: the next hvdrvd dies as it takes over, the one after it serves
+die_renewing() {
+    p=$(pid) n=$(grep -c "supervise: hvdrvd ended with 137" $KEEP/hvdrvd.log)
+    echo "$1" >/run/lab/fault.env; rm -f /run/lab/fault.used
+    kill "$p"
+    until_ok 60 killed_more "$n" && ok "$1: hvdrvd died" || { bad "$1: hvdrvd died"; return; }
+    until_ok 60 served "$p" && ok "$1: and serves again" || { bad "$1: serves again"; return; }
+    deaths=$((deaths + 1))
+    case $(state) in *p*) bad "$1: the guest is left paused";; *) ok "$1: the guest is not paused";; esac
+    works "$1: the next switch" hvdrv retarget pv k "$([ "$(mode)" = virtual ] && echo paravirtual || echo virtual)" --deadline 1000000000 --timeout 90
+}
+killed_more() { [ "$(grep -c 'supervise: hvdrvd ended with 137' $KEEP/hvdrvd.log)" -gt "$1" ]; }
+renew_points="renew-prepared renew-holding renew-paused renew-swapped renew-resuming renew-unpaused renew-resumed renew-ending"
+worker_points="worker-added worker-taken worker-copied worker-queued worker-ended worker-answered worker-pushed worker-holding worker-held worker-going"
 while [ $rounds -lt "$C_n" ]; do
     rounds=$((rounds + 1))
     for pt in $points; do die $pt; done
+    for pt in $renew_points; do die_renewing $pt; done
+    for pt in $worker_points; do die_worker $pt; done
 done
+work "times that another worker has taken over" "$(taken_over)"
 xl pause pv
 fails "a guest that an admin has paused is not switched" 1 "paused" hvdrv retarget pv k "$([ "$(mode)" = virtual ] && echo paravirtual || echo virtual)"
 case $(state) in *p*) ok "and stays paused";; *) bad "the admin's pause was ended";; esac
 xl unpause pv
 g pv killall -TERM stamp
 wait $load
-for k in lost stale orphan misdirected corrupt failed; do is "$k" "$(tr ' ' '\n' </run/lab/kill.out | sed -n "s/^$k=//p")" 0; done
-work "bytes verified" "$(tr ' ' '\n' </run/lab/kill.out | sed -n 's/^verified_bytes=//p')"
-note "$(cat /run/lab/kill.out)"; head -n 5 /run/lab/kill.err
-umount "$(command -v hvdrvd)"
+stamp_right /run/lab/kill.out
+umount -l "$(command -v hvdrvd)" /usr/libexec/hvdrv/hvdrv-worker
 p=$(pid); kill "$p"; until_ok 30 served "$p" || bad "hvdrvd without faults starts"
 works "detach" hvdrv detach pv k
+rmmod null_blk
 is "no journal is left" "$(ls /run/hvdrv/switch)" "lock"
 f=$(guest_faults pv); is "the guest's kernel log is silent" "$f" ""
-work "deaths of hvdrvd in a switch" $deaths
+is "dom0's kernel log is silent" "$(dmesg | faults)" ""
+work "deaths of hvdrvd or a worker" $deaths

@@ -50,7 +50,7 @@ for type in $(echo "$C_types" | tr , ' '); do
     d=$(domid life); xl reboot life >/dev/null 2>&1
     until_ok 60 new_domid "$d"
     lab-guest wait life
-    until_ok 8 sh -c 'hvdrv list life | grep -q "more.*ready"' && bad "$type: one backend twice" || ok "$type: of two records of one backend only one is attached"
+    until_ok 3 sh -c 'hvdrv list life | grep -q "more.*ready"' && bad "$type: one backend twice" || ok "$type: of two records of one backend only one is attached"
     works "$type: detach both" sh -c 'hvdrv detach --persist life more; hvdrv detach --persist life data; [ "$(hvdrv list life | wc -l)" = 1 ]'
     is "$type: no record is left" "$(ls /var/lib/hvdrv/devices)" ""
     drop life

@@ -39,6 +39,7 @@ fails "import of an unsigned image" 5 "refused: not signed" hvdrv-repo import /r
 works "import of a good image" hvdrv-repo import /tmp/save/"$name"
 mv /tmp/save/*.hvi $R/
 works "attach, now that it is there" hvdrv attach pv r "$A"
+has "what it runs, by whose word" "$(hvdrv show pv r)" "runs +linux $(g pv uname -r) \(x86_64\), as the guest says and /img/xen/vmlinux, which it was started with"
 
 # ---- commands ----
 fails "same name twice" 4 "has a device r already" hvdrv attach pv r class=block,backend=/data/r2.img,size=4M
@@ -74,7 +75,9 @@ losetup -d /dev/loop0
 fails "a disk of a guest by xl" 4 "in use|disk of domain" hvdrv attach pv r class=block,backend=/dev/labtools
 
 # ---- guests ----
-lab-guest start plain pv module=no mem=128 || bad "a guest without the extension starts"
+# from a kernel image whose banner is not of the kernel that is in it
+sed 's/Linux version 6\.1\.0/Linux version 6.9.0/' /img/xen/vmlinux >/data/vmlinux-other
+lab-guest start plain pv module=no mem=128 cfg='kernel = "/data/vmlinux-other"' || bad "a guest without the extension starts"
 fails "a guest without the extension" 1 "did not answer within 3 s: its extension is missing.*modprobe hvdrv" hvdrv attach --timeout 3 plain r "$A"
 is "its keys are gone" "$(xenstore-ls "/local/domain/$(domid plain)/device/hvdrv" 2>/dev/null)" ""
 # the guest's own quota of xenstore nodes is used up: it cannot answer, and says so
@@ -82,6 +85,8 @@ gsh plain 'insmod /lib/hvdrv.ko; i=0; while [ $i -lt 1200 ] && xenstore-write da
 work "nodes until the guest's quota was reached" "$(head -n 1 /run/lab/quota)"
 fails "xenstore's quota reached" 1 "the guest says: .*quota" hvdrv attach --timeout 10 plain r "$A"
 gsh plain 'xenstore-rm data/q'
+fails "a guest that is not what it was started with" 1 "the guest says that it runs linux $(g plain uname -r) .*, but /data/vmlinux-other, which xl has started it with, is linux 6\.9\.0" \
+    hvdrv attach --timeout 10 plain r "$A"
 drop plain
 
 # ---- the host ----

@@ -3,12 +3,12 @@
  * stamp - a load on a block device that knows what each sector must hold, while the driver below it is replaced.
  *
  *   stamp run DEVICE --seed N --seconds S|--ops N [--depth D] [--from BYTE] [--size BYTES] [--max-kib K] [--log FILE]
- *             [--no-discard]
+ *             [--no-discard] [--rare PERCENT]
  *   stamp verify DEVICE --log FILE [--depth D] [--max-kib K]
  *
  * run destroys what the range holds. It keeps D requests in flight, of 512 bytes to K KiB: reads, writes, writes with
- * FUA, flushes, discards, zeroings. No two in flight overlap, so there is one right answer to every read. Each sector
- * written holds the seed, the run, its own number, the sequence of its write, and a checksum. At the end, and after
+ * FUA, flushes, discards, zeroings (PERCENT of each of these three, 2 unless told). No two in flight overlap, so there is one right
+ * answer to every read. Each sector written holds the seed, the run, its own number, the sequence of its write, and a checksum. At the end, and after
  * SIGTERM, all sectors whose content is known are read; then --log keeps the table of them for `verify`, which may be
  * another day, after detach and attach, or on a copy. A plain file will do for DEVICE; there is no O_DIRECT then where
  * the file system has none.
@@ -56,6 +56,7 @@ struct load {
 	uint64_t rnd, seq, issued, max_ops, deadline;
 	uint32_t max_sectors;
 	bool discard;
+	unsigned int rare;
 	struct { uint64_t at; uint32_t n; } recent[RECENT];
 	unsigned int n_recent;
 	uint64_t cursor;		/* of the last pass */
@@ -65,7 +66,7 @@ struct load {
 
 struct options {
 	const char *device, *log;
-	uint64_t seed, seconds, ops, depth, from, size, max_kib;
+	uint64_t seed, seconds, ops, depth, from, size, max_kib, rare;
 	bool run, no_discard;
 };
 
@@ -131,11 +132,11 @@ static enum op pick_op(struct load *l)
 	unsigned int x = rnd(l, 100);
 	bool slow = engine_slow_idle(&l->e);
 
-	if (x < 2)
+	if (x < l->rare)
 		return FLUSH;
-	if (x < 4 && slow && l->discard)
+	if (x < 2 * l->rare && slow && l->discard)
 		return DISCARD;
-	if (x < 6 && slow && l->e.disk.zeroes)
+	if (x < 3 * l->rare && slow && l->e.disk.zeroes)
 		return ZERO;
 	return x < 50 ? READ : WRITE;
 }
@@ -418,6 +419,7 @@ static int run(struct load *l, const struct options *o)
 	sigaction(SIGINT, &sa, NULL);
 	disk_probe(&l->e.disk, l->m.first, l->m.n);
 	l->discard = l->e.disk.discards && !o->no_discard;
+	l->rare = o->rare;
 	l->max_ops = o->ops ? o->ops : UINT64_MAX;
 	l->deadline = o->seconds ? now_ns() + o->seconds * 1000000000 : UINT64_MAX;
 	l->timed = true;
@@ -445,7 +447,7 @@ static int verify(struct load *l, const struct options *o)
 static int usage(void)
 {
 	fprintf(stderr, "usage: stamp run DEVICE --seed N --seconds S|--ops N [--depth D] [--from BYTE] [--size BYTES]\n"
-		"                 [--max-kib K] [--log FILE] [--no-discard]\n"
+		"                 [--max-kib K] [--log FILE] [--no-discard] [--rare PERCENT]\n"
 		"       stamp verify DEVICE --log FILE [--depth D] [--max-kib K]\n");
 	return 2;
 }
@@ -464,10 +466,10 @@ static bool parse(struct options *o, int argc, char **argv)
 	static const struct option long_opts[] = {
 		{ "seed", 1, NULL, 's' }, { "seconds", 1, NULL, 't' }, { "ops", 1, NULL, 'o' }, { "depth", 1, NULL, 'd' },
 		{ "from", 1, NULL, 'f' }, { "size", 1, NULL, 'n' }, { "max-kib", 1, NULL, 'k' }, { "log", 1, NULL, 'l' },
-		{ "no-discard", 0, NULL, 'D' }, {}
+		{ "no-discard", 0, NULL, 'D' }, { "rare", 1, NULL, 'r' }, {}
 	};
 	uint64_t *const to[] = { ['s'] = &o->seed, ['t'] = &o->seconds, ['o'] = &o->ops, ['d'] = &o->depth, ['f'] = &o->from,
-				 ['n'] = &o->size, ['k'] = &o->max_kib };
+				 ['n'] = &o->size, ['k'] = &o->max_kib, ['r'] = &o->rare };
 	bool seeded = false;
 	int c;
 
@@ -480,7 +482,7 @@ static bool parse(struct options *o, int argc, char **argv)
 			return false;
 		seeded |= c == 's';
 	}
-	if (argc - optind != 2 || !o->depth || o->depth > 1024 || !o->max_kib || o->max_kib > 16384)
+	if (argc - optind != 2 || !o->depth || o->depth > 1024 || !o->max_kib || o->max_kib > 16384 || o->rare > 15)
 		return false;
 	o->device = argv[optind + 1];
 	o->run = !strcmp(argv[optind], "run");
@@ -491,7 +493,7 @@ static bool parse(struct options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .depth = 32, .max_kib = 252 };
+	struct options o = { .depth = 32, .max_kib = 252, .rare = 2 };
 	static struct load l = { .rnd = 0xd6e8feb86659fd93ull };
 	int rc;
 

@@ -86,24 +86,33 @@ def early_root(d, init, xen, release, mods):
     return ini
 
 
-def dom0(lab_files, dom0_mods):
-    """root.ext4 (read-only, shared by runs) and the initramfs that puts a writable layer and this run's files over it."""
+def dom0_root():
+    """root.ext4: a Debian root, read-only, shared by runs."""
     xen = debs.xen_tree()
-    release = (xen / "release").read_text()
-    key = sha((xen / ".key").read_text(), LAB / "xb" / "debian.py", LAB / "dom0-debian", lab_files,
+    key = sha((xen / ".key").read_text(), LAB / "xb" / "debian.py",
               debs.candidates("systemd", "gcc-12", "xen-utils-4.17"))
 
     def build(d):
         root = d / "root"
         debootstrap(root, DOM0)
-        add_modules(root, xen, release)
+        add_modules(root, xen, (xen / "release").read_text())
         quiet_systemd(root)
         (root / "etc/default/xen").write_text("XENCONSOLED_ARGS=\"--log=guest --log-dir=/var/log/xen/console\"\n")
         for s in ("bench", "img", "tools"):
             (root / s).mkdir()
         make_ext4(root, d / "root.ext4", "labroot")
         shutil.rmtree(root)
-        ini = early_root(d, LAB / "dom0-debian/init", xen, release, dom0_mods)
+
+    return cached("dom0-debian", key, build)
+
+
+def dom0_initrd(agent, mods):
+    """initrd.cpio.gz: puts a writable layer, the bench's tools and this run's files over the root."""
+    xen = debs.xen_tree()
+    key = sha((xen / ".key").read_text(), LAB / "xb", LAB / "dom0", LAB / "dom0-debian", LAB / "agent", " ".join(mods))
+
+    def build(d):
+        ini = early_root(d, LAB / "dom0-debian/init", xen, (xen / "release").read_text(), mods)
         over = ini / "overlay"
         for part, dst in (("dom0/lab", "lab"), ("dom0/bin", "usr/bin"), ("dom0-debian/units", "etc/systemd/system")):
             for f in sorted((LAB / part).iterdir()):
@@ -111,11 +120,11 @@ def dom0(lab_files, dom0_mods):
                 to.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(f, to)
                 to.chmod(0o644 if "units" in part else 0o755)
-        shutil.copy(lab_files / "labx", over / "usr/bin/labx")
+        shutil.copy(agent / "labx", over / "usr/bin/labx")
         rootfs.pack(ini, d / "initrd.cpio.gz")
         shutil.rmtree(ini)
 
-    return cached("dom0-debian", key, build)
+    return cached("dom0-debian-initrd", key, build)
 
 
 def guest(deb, agent, mods):

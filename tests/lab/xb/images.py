@@ -165,7 +165,11 @@ def tools():
 
 
 def dom0_debian():
-    return debian.dom0(agent(), [*DOM0_MODS, "overlay"])
+    return debian.dom0_root()
+
+
+def dom0_debian_initrd():
+    return debian.dom0_initrd(agent(), [*DOM0_MODS, "overlay"])
 
 
 def guest_debian(deb=None):

@@ -19,6 +19,7 @@ GUEST_OVERHEAD = 24          # MiB of Xen's per guest: page tables, grant and ma
 XEN_OVERHEAD = 160
 BOOT_LIMIT = {"mini": 180, "debian": 420}
 DOM0_MEM = {"mini": 640, "debian": 1536}
+NVME2_MIB = 32
 
 
 def install_build(into):
@@ -98,7 +99,7 @@ class Machine:
         self.xen = debs.xen_tree()
         self.qemu = ["qemu-system-x86_64"]
         self.cpu = "EPYC,-smap,-monitor"
-        if o.nvme:
+        if o.nvme and not o.nvme_shadow:
             q = debs.backports_qemu() / "tree"
             self.qemu = [str(q / "usr/bin/qemu-system-x86_64"), "-L", str(q / "usr/share/qemu"),
                          "-L", str(q / "usr/share/seabios")]
@@ -148,11 +149,9 @@ class Machine:
     def initrd(self, over):
         parts = []
         if self.o.dom0 == "mini":
-            d = images.dom0_mini()
-            parts = [d / "dom0.cpio.gz"]
+            parts = [images.dom0_mini() / "dom0.cpio.gz"]
         else:
-            d = images.dom0_debian()
-            parts = [d / "initrd.cpio.gz"]
+            parts = [images.dom0_debian_initrd() / "initrd.cpio.gz"]
             moved = self.run / "moved"
             moved.mkdir()
             if (over / "lib/systemd").exists():
@@ -170,7 +169,7 @@ class Machine:
         o = self.o
         dom0 = DOM0_MEM[o.dom0]
         mem = XEN_OVERHEAD + dom0 + o.guests * (o.mem + GUEST_OVERHEAD)
-        xen = (f"com1=115200,8n1 console=com1 loglvl=all guest_loglvl=all noreboot dom0_mem={dom0}M,max:{dom0}M "
+        xen = (f"com1=115200,8n1 console=com1 conring_size=1M loglvl=all guest_loglvl=all noreboot dom0_mem={dom0}M,max:{dom0}M "
                f"dom0_max_vcpus={o.smp} cpuidle=0 spec-ctrl=eager-fpu")
         lin = "console=hvc0 earlyprintk=xen rdinit=/init"
         q = [*self.qemu, "-accel", "tcg,thread=multi", "-cpu", self.cpu, "-m", str(mem), "-smp", str(o.smp),
@@ -208,12 +207,20 @@ class Machine:
         if o.dom0 != "mini":
             add(tools, "labtools", True)
         if o.nvme:
-            img = self.run / "nvme.img"
-            with open(img, "wb") as f:
-                f.truncate(o.nvme << 20)
-            q += ["-drive", f"file={img},if=none,id=nv,format=raw,discard=unmap",
-                  "-device", "nvme,serial=labnvme,drive=nv,max_ioqpairs=16,dbcs=off"]
+            q += self.nvme()
         return q
+
+    def nvme(self):
+        """One controller: namespace 1 as asked for, namespace 2 beside it, small and with larger blocks."""
+        o, q = self.o, []
+        slow = f",throttling.iops-total={o.nvme_iops}" if o.nvme_iops else ""
+        for n, mib, flags in ((1, o.nvme, slow), (2, NVME2_MIB, "")):
+            img = self.run / f"nvme{n}.img"
+            with open(img, "wb") as f:
+                f.truncate(mib << 20)
+            q += ["-drive", f"file={img},if=none,id=nv{n},format=raw,discard=unmap{flags}"]
+        return q + ["-device", "nvme,id=nvme,serial=labnvme,drive=nv1,max_ioqpairs=16" + ("" if o.nvme_shadow else ",dbcs=off"),
+                    "-device", "nvme-ns,bus=nvme,drive=nv2,nsid=2,shared=off,logical_block_size=4096,physical_block_size=4096"]
 
     # --- the run ------------------------------------------------------------
     def boot(self):
@@ -232,6 +239,16 @@ class Machine:
             if self.proc.poll() is not None:
                 raise BenchError("boot", f"QEMU ended with {self.proc.returncode} before dom0 was ready" + self.tail())
             raise BenchError("boot", f"dom0 was not ready within {limit} s" + self.tail())
+        threading.Thread(target=self.keep_awake, daemon=True).start()
+
+    def keep_awake(self):
+        """QEMU loses the timer of a CPU that has halted now and then: all would stand until some interrupt comes. This is one."""
+        while self.proc.poll() is None:
+            try:
+                self.ctl.sock.sendall(b"awake\n")
+            except OSError:
+                return
+            time.sleep(2)
 
     def expect(self, word, limit):
         """The rest of the next control line that begins with word; None when time or QEMU ended first."""

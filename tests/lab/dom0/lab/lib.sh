@@ -43,14 +43,35 @@ up() { cut -d' ' -f1 /proc/uptime | cut -d. -f1; }
 need() { xl domid "$1" >/dev/null 2>&1 || lab-guest start "$@" || { bad "guest $1 starts"; exit 1; }; }
 drop() { for n in "$@"; do xl destroy "$n" 2>/dev/null; done; }
 
-# until SECONDS CMD...: true once CMD is
+# until SECONDS CMD...: true once CMD is. Of a bench that is as fast as it should be; a slow one gets three times as many
 until_ok() {
-    end=$(($(up) + $1)); shift
+    end=$(($(up) + 3 * $1)); shift
     until "$@" >/dev/null 2>&1; do [ "$(up)" -lt $end ] || return 1; sleep 0.2 2>/dev/null || sleep 1; done
 }
 
 # json FILE-OR-TEXT KEY: a number or text of the first device of `hvdrv show --json`
 json_of() { hvdrv show "$1" "$2" --json | sed -n "s/^ *\"$3\": *\"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1; }
+
+stopped() { stopped_at=$(json_of "$1" "$2" write_requests); sleep 2; [ "$(json_of "$1" "$2" write_requests)" = "$stopped_at" ]; }
+# stays_inside GUEST DEVICE: a CPU of the guest, whose device has a load, stays in the driver for 16 s (the module's
+# `linger`), of which its kernel does not complain; returns when it is there. The guest's only CPU answers nobody meanwhile
+stays_inside() {
+    gsh "$1" "echo 0 >/proc/sys/kernel/soft_watchdog; echo 1 >/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress
+        echo 0,16000000,0 >/sys/module/hvdrv/parameters/linger" >/dev/null 2>&1 &
+    until_ok 7 stopped "$1" "$2"
+}
+# looked_after GUEST: its kernel complains again
+looked_after() { gsh "$1" "echo 1 >/proc/sys/kernel/soft_watchdog; echo 0 >/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress"; }
+
+# path GUEST: mode and path of its first device
+path() { xenstore-read "/local/domain/0/backend/hvdrv/$(domid "$1")/0/mode" "/local/domain/0/backend/hvdrv/$(domid "$1")/0/path" | tr '\n' ' '; }
+# no_direct GUEST WHAT STATUS REASON: its first device, d, gets no hardware queues, dry and not, with the reason, nothing changed
+no_direct() {
+    was=$(path "$1")
+    fails "dry run: $2" "$3" "$4" hvdrv retarget "$1" d paravirtual --path direct --dry-run
+    out=$(hvdrv retarget "$1" d paravirtual --path direct 2>&1) && bad "refused: $2: $out" || has "refused: $2" "$out" "nothing was changed: $4"
+    is "nothing was changed: $2" "$(path "$1")" "$was"
+}
 
 # /data: a filesystem that does O_DIRECT (on the run's --disk), made once per boot
 need_data() {
@@ -79,6 +100,19 @@ fio_verify() {
     awk -F';' '$5 != 0 { e = 1 } { kib += $6 } END { print kib * 1024; exit e }' "/run/lab/fio.$1" || st=1
     [ $st = 0 ] || tail -n 3 "/run/lab/fio.$1.err" >&2
     return $st
+}
+
+# stamp_in GUEST FILE ARG...: the checker on the guest's disk, until it is killed; what it found is in FILE, details in FILE.err
+stamp_in() {
+    n=$1 to=$2; shift 2
+    LAB_EXEC_LIMIT=36000 g "$n" stamp run /dev/hvda --seed "$SEED" --seconds 35000 "$@" >"$to" 2>"$to.err"
+}
+# stamp_right FILE [WHAT]: it found nothing wrong, and something was looked at
+stamped() { tr ' ' '\n' <"$1" | sed -n "s/^$2=//p"; }
+stamp_right() {
+    for k in lost stale orphan misdirected corrupt failed; do is "${2:+$2: }$k" "$(stamped "$1" $k)" 0; done
+    work "${2:+$2: }bytes verified under load" "$(stamped "$1" verified_bytes)"
+    note "${2:+$2: }$(cat "$1")"; head -n 5 "$1.err"
 }
 
 # counters of the guest's module that must be equal before and after

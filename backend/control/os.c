@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a guest runs. Its extension says so; and what xl has started it with is looked at once, when the first device of a domain
+ * asks. The guest is not asked for that, and it is nothing that it could write: where the two differ nothing is placed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <json-c/json.h>
+#include "daemon.h"
+#include "guest-os/kernel.h"
+#include "guest-os/toolstack.h"
+#include "util/str.h"
+
+struct dom_os {
+	struct kernel k;
+	char path[300];
+	char unknown[400];		/* why; "": k is known */
+};
+
+static struct dom_os *look(struct dom *dom)
+{
+	struct daemon *d = dom->d;
+	char *since = hv_readf(d->host, 0, "/vm/%s/start_time", dom->uuid);
+	time_t created = since ? strtoll(since, NULL, 10) : 0;
+	struct dom_os *o = calloc(1, sizeof(*o));
+	struct hv_err e = { 0 };
+	int fd, rc;
+
+	free(since);
+	if (!o)
+		return NULL;
+	rc = created ? 0 : hv_err(&e, ENODATA, "xl does not say when it was started");
+	if (!rc)
+		rc = toolstack_kernel(d->opt.xen_state, dom->domid, dom->uuid, created, o->path, sizeof(o->path), &fd, &e);
+	if (!rc) {
+		rc = kernel_read(fd, &o->k, &e);
+		close(fd);
+		if (rc)
+			hv_err_in(&e, "%s", o->path);
+	}
+	if (rc)
+		snprintf(o->unknown, sizeof(o->unknown), "%.390s", e.text);
+	return o;
+}
+
+static const struct dom_os *started_with(struct dom *dom)
+{
+	if (!dom->os)
+		dom->os = look(dom);
+	return dom->os;
+}
+
+void dom_os_free(struct dom *dom)
+{
+	free(dom->os);
+	dom->os = NULL;
+}
+
+static void guest_says(const struct dev *v, const char *key, char *to, size_t size)
+{
+	char *s = hv_readf(v->dom->d->host, 0, "%s/os/%s", v->at.front, key);
+
+	snprintf(to, size, "%s", s ? s : "");
+	free(s);
+}
+
+static void read_guest(const struct dev *v, struct hv_os *os)
+{
+	memset(os, 0, sizeof(*os));
+	guest_says(v, "type", os->type, sizeof(os->type));
+	guest_says(v, "arch", os->arch, sizeof(os->arch));
+	guest_says(v, "abi", os->abi, sizeof(os->abi));
+	guest_says(v, "release", os->release, sizeof(os->release));
+}
+
+/* Both are known, and not the same. */
+static bool differ(const char *guest, const char *image)
+{
+	return *guest && *image && strcmp(guest, image);
+}
+
+/* What the guest does not say is taken from the image. */
+static void take_if_empty(char *to, size_t size, const char *from)
+{
+	if (!*to)
+		snprintf(to, size, "%s", from);
+}
+
+int dev_read_os(const struct dev *v, struct hv_os *os, struct hv_err *e)
+{
+	const struct dom_os *o = started_with(v->dom);
+
+	read_guest(v, os);
+	if (!o)
+		return hv_err(e, ENOMEM, "out of memory");
+	if (*o->unknown)
+		return 0;
+	if (differ(os->type, o->k.os) || differ(os->arch, o->k.arch) || differ(os->release, o->k.release))
+		return hv_err(e, EPROTO, "the guest says that it runs %s %s (%s), but %s, which xl has started it with, is %s %s (%s): no driver is "
+			      "chosen by what is in doubt; if it has changed its kernel itself (kexec), restart it", os->type, os->release, os->arch,
+			      o->path, o->k.os, o->k.release, o->k.arch);
+	take_if_empty(os->type, sizeof(os->type), o->k.os);
+	take_if_empty(os->arch, sizeof(os->arch), o->k.arch);
+	take_if_empty(os->release, sizeof(os->release), o->k.release);
+	return 0;
+}
+
+static void add(struct json_object *o, const char *key, const char *text)
+{
+	char safe[400];
+
+	json_object_object_add(o, key, json_object_new_string(hv_str_escape(text, safe, sizeof(safe))));
+}
+
+void dev_show_os(const struct dev *v, struct json_object *row)
+{
+	const struct dom_os *o = started_with(v->dom);
+	struct json_object *all = json_object_new_object();
+	struct hv_os os;
+
+	read_guest(v, &os);
+	add(all, "type", os.type);
+	add(all, "release", os.release);
+	add(all, "arch", os.arch);
+	if (o && !*o->unknown) {
+		add(all, "kernel", o->path);
+		add(all, "kernel_release", o->k.release);
+	} else if (o) {
+		add(all, "kernel_unknown", o->unknown);
+	}
+	json_object_object_add(row, "os", all);
+}
