@@ -184,13 +184,17 @@ static void show_os(struct json_object *row)
 {
 	struct json_object *os = row_object(row, "os");
 	const char *kernel = row_text(os, "kernel"), *has = row_text(os, "kernel_release"), *why = row_text(os, "kernel_unknown");
+	const char *says = row_text(os, "release");
 
-	if (!os || !row_text(os, "release") || !*row_text(os, "release"))
+	if (!says || !*says) {
+		if (kernel && has && *has)
+			printf("  %-10s %s, as %s says, which it was started with; the guest does not say\n", "runs", has, kernel);
 		return;
-	printf("  %-10s %s %s (%s), as the guest says", "runs", row_text(os, "type"), row_text(os, "release"), row_text(os, "arch"));
+	}
+	printf("  %-10s %s %s (%s), as the guest says", "runs", row_text(os, "type"), says, row_text(os, "arch"));
 	if (kernel)
 		printf(" and %s, which it was started with%s\n", kernel,
-		       has && *has && strcmp(row_text(os, "release"), has) ? ", does not" : "");	/* an image may have none */
+		       has && *has && strcmp(says, has) ? ", does not" : "");	/* an image may have none */
 	else
 		printf("; what it was started with is not known: %s\n", why ? why : "?");
 }

@@ -133,6 +133,7 @@ struct dev {
 	struct target target;
 	struct hv_offer offer;
 	struct hv_slot slot;
+	struct hv_os said;		/* what the guest said that it runs, when a driver was chosen */
 	struct hv_image_header image;	/* of the driver that is placed */
 	char image_id[65];
 	char mode[16];			/* of the driver that is placed: virtual, paravirtual, or direct, which is told as a path */
@@ -242,11 +243,11 @@ bool dom_worker_dies_quickly(struct dom *dom);	/* its worker has ended by itself
 
 /*
  * os.c. What the guest runs, by its own word and by what xl has started it with; -EPROTO: they differ. Of a domain the latter is
- * looked at once. show: into a row of `show`.
+ * looked at once xl has a record of it, and the guest is asked when a driver is chosen. show: into a row of `show`.
  */
 struct json_object;
-int dev_read_os(const struct dev *v, struct hv_os *os, struct hv_err *e);
-void dev_show_os(const struct dev *v, struct json_object *row);
+int dev_read_os(struct dev *v, struct hv_os *os, struct hv_err *e);
+void dev_show_os(struct dev *v, struct json_object *row);
 void dom_os_free(struct dom *dom);
 
 /* connect.c */

@@ -18,6 +18,7 @@ struct dom_os {
 	struct kernel k;
 	char path[300];
 	char unknown[400];		/* why; "": k is known */
+	bool early;			/* xl has not written its record yet: to be looked at again */
 };
 
 static struct dom_os *look(struct dom *dom)
@@ -43,11 +44,14 @@ static struct dom_os *look(struct dom *dom)
 	}
 	if (rc)
 		snprintf(o->unknown, sizeof(o->unknown), "%.390s", e.text);
+	o->early = !created || rc == -ENOENT;
 	return o;
 }
 
 static const struct dom_os *started_with(struct dom *dom)
 {
+	if (dom->os && dom->os->early)
+		dom_os_free(dom);
 	if (!dom->os)
 		dom->os = look(dom);
 	return dom->os;
@@ -67,9 +71,10 @@ static void guest_says(const struct dev *v, const char *key, char *to, size_t si
 	free(s);
 }
 
-static void read_guest(const struct dev *v, struct hv_os *os)
+static void ask_guest(struct dev *v)
 {
-	memset(os, 0, sizeof(*os));
+	struct hv_os *os = &v->said;
+
 	guest_says(v, "type", os->type, sizeof(os->type));
 	guest_says(v, "arch", os->arch, sizeof(os->arch));
 	guest_says(v, "abi", os->abi, sizeof(os->abi));
@@ -89,11 +94,12 @@ static void take_if_empty(char *to, size_t size, const char *from)
 		snprintf(to, size, "%s", from);
 }
 
-int dev_read_os(const struct dev *v, struct hv_os *os, struct hv_err *e)
+int dev_read_os(struct dev *v, struct hv_os *os, struct hv_err *e)
 {
 	const struct dom_os *o = started_with(v->dom);
 
-	read_guest(v, os);
+	ask_guest(v);
+	*os = v->said;
 	if (!o)
 		return hv_err(e, ENOMEM, "out of memory");
 	if (*o->unknown)
@@ -115,16 +121,16 @@ static void add(struct json_object *o, const char *key, const char *text)
 	json_object_object_add(o, key, json_object_new_string(hv_str_escape(text, safe, sizeof(safe))));
 }
 
-void dev_show_os(const struct dev *v, struct json_object *row)
+void dev_show_os(struct dev *v, struct json_object *row)
 {
 	const struct dom_os *o = started_with(v->dom);
 	struct json_object *all = json_object_new_object();
-	struct hv_os os;
 
-	read_guest(v, &os);
-	add(all, "type", os.type);
-	add(all, "release", os.release);
-	add(all, "arch", os.arch);
+	if (!*v->said.type)		/* taken up after a restart: not asked yet */
+		ask_guest(v);
+	add(all, "type", v->said.type);
+	add(all, "release", v->said.release);
+	add(all, "arch", v->said.arch);
 	if (o && !*o->unknown) {
 		add(all, "kernel", o->path);
 		add(all, "kernel_release", o->k.release);

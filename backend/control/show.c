@@ -73,7 +73,7 @@ static int look_at_image(const struct dev *v, struct hv_err *e)
 	return rc < 0 ? rc : 0;
 }
 
-static struct json_object *row_of(const struct dev *v, bool inspect)
+static struct json_object *row_of(struct dev *v, bool inspect)
 {
 	static const char *const phases[] = {
 		"new", "joining", "waiting-for-guest", "generating", "placed", "starting", "connected", "closing", "draining",
