@@ -15,6 +15,7 @@ workers() { pidof hvdrv-worker; }
 fact() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 last=$(up)
 both_ready() { [ "$(hvdrv list deb | grep -c ready)" = 2 ] && hvdrv show deb; }
+nv_ready() { hvdrv list deb | grep -q 'nv.*ready'; }
 lap() { note "$1: $(($(up) - last)) s"; last=$(up); }
 
 # ---- the guest that xendomains started ----
@@ -83,6 +84,33 @@ fails "a file behind a loop device" 4 "in use in dom0 by loop device" hvdrv atta
 losetup -d "$l"
 
 lap "rights"
+# ---- NVMe commands past the block layer: not without the right to, which a drop-in of the unit gives ----
+CONF=/etc/systemd/system/hvdrvd.service.d
+to() { hvdrv retarget deb nv "$1" --deadline 2000000000 --timeout 90 >/dev/null 2>&1 || bad "nv: to $1"; }
+io() { json_of deb nv io; }
+logged >/dev/null
+works "an NVMe namespace" hvdrv attach deb nv class=block,backend=/dev/nvme0n1
+to paravirtual
+is "without the drop-in its block node serves" "$(io)" direct
+has "and the journal says why" "$(logged)" "no NVMe passthrough, its block node serves: /dev/ng0n1: Operation not permitted"
+to virtual
+mkdir -p $CONF; ln -s /usr/share/hvdrv/nvme-passthrough.conf $CONF/
+systemctl daemon-reload; works "restart with the drop-in" systemctl restart hvdrvd
+until_ok 30 nv_ready && ok "it is served again" || bad "it is served again: $(hvdrv list deb)"
+to paravirtual
+is "with the drop-in it goes by commands" "$(io)" passthrough
+n=$(fio_verify deb --filename=/dev/disk/by-id/hvdrv-nv --rw=randwrite --bsrange=512-64k --size=2m --iodepth=8) || bad "fio by commands"
+work "bytes verified by commands" "$n"
+work "requests by commands" "$(json_of deb nv passthrough_requests)"
+w=$(workers)
+is "the worker has no rights all the same" "$(fact "$w" CapEff) $(fact "$w" CapPrm)" "0000000000000000 0000000000000000"
+gsh deb udevadm settle
+works "detach" hvdrv detach deb nv
+rm -r $CONF; systemctl daemon-reload; systemctl restart hvdrvd
+until_ok 30 sh -c "hvdrv list deb | grep -q ready" || bad "without the drop-in again"
+logged >/dev/null
+
+lap "NVMe commands"
 # ---- stop, start, restart and kill under load; it is active only when it can serve ----
 works "a disk for the load" hvdrv attach deb load class=block,backend=/data/load.img,size=64M
 LAB_EXEC_LIMIT=60 gsh deb "rm -f /run/stop; i=0; while [ ! -e /run/stop ]; do i=\$((i+1))
