@@ -4,7 +4,7 @@
 # zombie stays, hvdrvd goes on
 . /lab/lib.sh
 need_data
-rmmod null_blk 2>/dev/null
+! grep -q '^null_blk ' /proc/modules || until_ok 20 rmmod null_blk || bad "another scenario's slow device is in use still"
 # a block device that keeps each request for a while: reads are at it when their guest dies
 ins null_blk nr_devices=1 gb=1 memory_backed=1 irqmode=2 completion_nsec=100000000 || { bad "the slow device"; exit 1; }
 # the boot says with which mode it begins: another for one CPU than for two
@@ -58,7 +58,7 @@ drop c$i
 until_ok 20 sh -c "! xl list | grep -q null"
 after=$(free_mib)
 [ $((before - after)) -le 4 ] && ok "Xen has its memory back" || bad "Xen has lost memory: $before MiB were free, $after are"
-rmmod null_blk || bad "the slow device is free again"
+until_ok 20 rmmod null_blk || bad "the slow device is free again"
 is "dom0's kernel log is silent" "$(dmesg | faults)" ""
 need pv pv vcpus="$LAB_SMP"
 attach pv v 16 >/dev/null || bad "another guest attaches"

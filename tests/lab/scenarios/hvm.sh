@@ -3,7 +3,7 @@
 . /lab/lib.sh
 need_data
 drop pv pvh
-LAB_START_LIMIT=240 lab-guest start hvm hvm mem=224 || { bad "an HVM guest starts"; exit; }
+LAB_START_LIMIT=900 lab-guest start hvm hvm mem=224 || { bad "an HVM guest starts"; exit; }
 attach hvm h 16 >/dev/null || bad "attach"
 n=$(fio_verify hvm --filename=/dev/hvda --rw=randwrite --bs=4k --size="${C_mib}m" --iodepth=8) || bad "fio"
 work "bytes verified" "$n"

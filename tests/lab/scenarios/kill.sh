@@ -27,16 +27,29 @@ points="prepared holding held pausing paused swapped restored resuming unpaused 
 stamp_in pv /run/lab/kill.out --size 25165824 --max-kib 64 --depth 16 &
 load=$!
 sleep 3
+# too_slow: the switch was undone before it came to the point: the bench kept the guest or the worker from its CPU
+too_slow() { grep -q "did not take over its requests\|stayed in the driver for\|did not hold it within" /run/lab/kill.cmd; }
+# a clock that stands for a moment under the software CPU: a freeze of 0, which is within any deadline
+no_freeze() { [ "$(rec result)" = committed ] && [ "$(rec freeze-ns)" = 0 ]; }
 # die POINT: a switch in which hvdrvd dies there; the next one is the next point's
 die() {
+    dies=0
+    until die_once "$1"; do [ $((dies += 1)) -le 4 ] || { bad "$1: not reached in $dies tries"; return; }; done
+}
+die_once() {
     p=$(pid)
     echo "$1" >/run/lab/fault.env; rm -f /run/lab/fault.used
-    kill "$p"; until_ok 30 served "$p" || { bad "$1: hvdrvd starts"; return; }
+    kill "$p"; until_ok 30 served "$p" || { bad "$1: hvdrvd starts"; return 0; }
     to=paravirtual; [ "$(mode)" = virtual ] || to=virtual
     d=1000000000; case $1 in restored | released) d=1;; esac
     p=$(pid)
     hvdrv retarget pv k $to --deadline $d --timeout 90 >/run/lab/kill.cmd 2>&1; st=$?
-    until_ok 30 served "$p" && ok "$1: hvdrvd died, and serves again" || { bad "$1: hvdrvd serves again: $(cat /run/lab/kill.cmd)"; return; }
+    if [ "$(pid)" = "$p" ] && { too_slow || no_freeze; }; then
+        note "$1: not reached, again: $(cat /run/lab/kill.cmd)"
+        until_ok 20 settled pv k
+        return 1
+    fi
+    until_ok 30 served "$p" && ok "$1: hvdrvd died, and serves again" || { bad "$1: hvdrvd serves again: $(cat /run/lab/kill.cmd)"; return 0; }
     deaths=$((deaths + 1))
     r=$(rec result)
     case $r in
@@ -46,6 +59,7 @@ die() {
     esac
     case $st$r in 0committed | [1-9]*undone) ok "$1: the command said so";; *) bad "$1: $r, but the command ended with $st: $(cat /run/lab/kill.cmd)";; esac
     case $(state) in *p*) bad "$1: the guest is left paused";; *) ok "$1: the guest is not paused";; esac
+    return 0
 }
 # die_worker POINT: the first worker of this hvdrvd dies there, with requests in flight or in a switch
 deaths_of_workers() { grep -c "the worker was killed by signal 9" $KEEP/hvdrvd.log; }
@@ -66,7 +80,7 @@ die_worker() {
     until_ok 30 more taken_over "$m" && until_ok 30 up_again || { bad "$1: served again"; return; }
     deaths=$((deaths + 1))
     case $(state) in *p*) bad "$1: the guest is left paused";; *) ok "$1: the guest is not paused";; esac
-    works "$1: the next switch" hvdrv retarget pv k "$([ "$(mode)" = virtual ] && echo paravirtual || echo virtual)" --deadline 1000000000
+    works "$1: the next switch" switch pv k "$([ "$(mode)" = virtual ] && echo paravirtual || echo virtual)" --deadline 1000000000 --timeout 90
 }
 # die_renewing POINT: the next hvdrvd dies as it takes over, the one after it serves
 die_renewing() {
@@ -77,7 +91,7 @@ die_renewing() {
     until_ok 60 served "$p" && ok "$1: and serves again" || { bad "$1: serves again"; return; }
     deaths=$((deaths + 1))
     case $(state) in *p*) bad "$1: the guest is left paused";; *) ok "$1: the guest is not paused";; esac
-    works "$1: the next switch" hvdrv retarget pv k "$([ "$(mode)" = virtual ] && echo paravirtual || echo virtual)" --deadline 1000000000 --timeout 90
+    works "$1: the next switch" switch pv k "$([ "$(mode)" = virtual ] && echo paravirtual || echo virtual)" --deadline 1000000000 --timeout 90
 }
 killed_more() { [ "$(grep -c 'supervise: hvdrvd ended with 137' $KEEP/hvdrvd.log)" -gt "$1" ]; }
 renew_points="renew-prepared renew-holding renew-paused renew-swapped renew-resuming renew-unpaused renew-resumed renew-ending"
@@ -93,13 +107,12 @@ xl pause pv
 fails "a guest that an admin has paused is not switched" 1 "paused" hvdrv retarget pv k "$([ "$(mode)" = virtual ] && echo paravirtual || echo virtual)"
 case $(state) in *p*) ok "and stays paused";; *) bad "the admin's pause was ended";; esac
 xl unpause pv
-g pv killall -TERM stamp
-wait $load
+stamp_end pv $load
 stamp_right /run/lab/kill.out
 umount -l "$(command -v hvdrvd)" /usr/libexec/hvdrv/hvdrv-worker
 p=$(pid); kill "$p"; until_ok 30 served "$p" || bad "hvdrvd without faults starts"
 works "detach" hvdrv detach pv k
-rmmod null_blk
+until_ok 20 rmmod null_blk || bad "the slow device is in use still"
 is "no journal is left" "$(ls /run/hvdrv/switch)" "lock"
 f=$(guest_faults pv); is "the guest's kernel log is silent" "$f" ""
 is "dom0's kernel log is silent" "$(dmesg | faults)" ""

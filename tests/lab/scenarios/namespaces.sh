@@ -5,7 +5,7 @@
 . /lab/lib.sh
 [ -n "$LAB_NVME" ] || { skip "namespaces: the run has no --nvme"; exit 0; }
 D=/dev/nvme0n1 E=/dev/nvme0n2
-to() { hvdrv retarget "$1" "$2" "$3" --deadline 2000000000 --timeout 90 >/dev/null 2>&1 || bad "$1/$2: to $3"; }
+to() { switch "$1" "$2" "$3" --deadline 2000000000 --timeout 90 || bad "$1/$2: to $3: $out"; }
 # all of a device but for ranges, as sectors: DEVICE [BEGIN END]...
 rest() {
     dev=$1 at=0; shift
@@ -48,7 +48,7 @@ i=0; while [ $i -lt "$C_n" ]; do
     until_ok 60 served || bad "kill $i: it is served again"
 done
 work "switches there and back under load, and kills" $i
-g pv killall -TERM stamp; wait $load
+stamp_end pv $load
 stamp_right /run/lab/ns.stamp
 for k in discards zeroings; do work "$k" "$(stamped /run/lab/ns.stamp $k)"; done
 is "by commands still, and no errors" "$(json_of pv b io) $(json_of pv b errors)" "passthrough 0"
@@ -106,19 +106,29 @@ works "its window" hvdrv attach evil bad "class=block,backend=$D,range=$evil_at+
 is "both by commands" "$(json_of evil bad io) $(json_of pvh n io)" "passthrough passthrough"
 until_ok 60 grep -q "step 1" /run/lab/ns.evil || bad "evil: $(cat /run/lab/ns.evil)"
 gsh evil "xenstore-write data/hostile/go 1"
-last=$(json_of pvh n passthrough_requests) i=0
-until grep -q "step 2" /run/lab/ns.evil || [ $i -gt $((C_seconds + 60)) ]; do
+last=$(json_of pvh n passthrough_requests) i=0 went=0
+rm -f /run/lab/ns.end
+( while [ ! -e /run/lab/ns.end ]; do echo; usleep 100000; done >/run/lab/ns.ticks ) &
+until grep -q "step 2" /run/lab/ns.evil || [ $i -gt $((3 * (C_seconds + 60))) ]; do
+    ticks=$(wc -l </run/lab/ns.ticks)
     sleep 5
     now=$(json_of pvh n passthrough_requests)
-    [ "${now:-0}" -gt "${last:-0}" ] || bad "the neighbour stands still at $now"
+    if [ "${now:-0}" -gt "${last:-0}" ]; then
+        went=$((went + 1))
+    elif [ $(($(wc -l </run/lab/ns.ticks) - ticks)) -lt 25 ]; then	# of 50: the machine itself stood still
+        note "an interval in which the machine stood still"
+    else
+        bad "the neighbour stands still at $now"
+    fi
     last=$now i=$((i + 5))
 done
+touch /run/lab/ns.end
 has "all is answered, nothing that must fail did not, nothing was read from outside" "$(cat /run/lab/ns.evil)" \
     "^storm: [1-9].* 0 of those that must fail did not, 0 words from outside, state 4$"
 has "the pool's pages, and what is beside them" "$(cat /run/lab/ns.evil)" "^pool: 0 wrong"
 note "$(grep ^storm: /run/lab/ns.evil)"
 work "its requests that were passed on" "$(json_of evil bad passthrough_requests)"
-hvdrv show evil bad --json >/run/lab/ns.show
+shown evil bad >/run/lab/ns.show
 for r in opcode namespace range data-page; do
     work "refused: $r" "$(sed -n "s/^ *\"$r\": *\([0-9]*\).*/\1/p" /run/lab/ns.show | awk '{ n += $1 } END { print n + 0 }')"
 done
@@ -126,8 +136,8 @@ gsh evil "xenstore-write data/hostile/go 2"
 until_ok 60 grep -q "ended by the host" /run/lab/ns.evil || bad "an impossible index: $(tail -n 3 /run/lab/ns.evil)"
 wait $evil
 works "detach --force" hvdrv detach --force evil bad
-work "intervals of 5 s in which the neighbour went on" $((i / 5))
-g pvh killall -TERM stamp; wait $load
+work "intervals of 5 s in which the neighbour went on" $went
+stamp_end pvh $load
 stamp_right /run/lab/ns.stamp "the neighbour"
 works "detach" hvdrv detach pvh n
 drop evil

@@ -7,17 +7,21 @@ type=${C_type:-pv}
 pid() { cat /run/lab/hvdrvd.pid; }
 served() { [ "$(pid)" != "$1" ] && [ -n "$(json_of $type o queues)" ]; }
 # of MODE KEY: a number of that mode in `show --json`
-of() { hvdrv show $type o --json | sed -n "/\"$1\": *{/,\$p" | sed -n "s/^ *\"$2\": *\([0-9]*\),\{0,1\}\$/\1/p" | head -n 1; }
+of() { shown $type o | sed -n "/\"$1\": *{/,\$p" | sed -n "s/^ *\"$2\": *\([0-9]*\),\{0,1\}\$/\1/p" | head -n 1; }
 metric() { hvdrv metrics | sed -n "s/^hvdrv_$1{.*device=\"o\".*$2.*} //p" | head -n 1; }
 # said CODE: does check find that?
 said() { hvdrv check --json 2>&1 | grep -q "\"code\": *\"$1\""; }
+
+# healthy: check finds nothing; what only a moment of the bench has made it find is gone at the next look
+healthy() { out=$(hvdrv check 2>&1); [ "$?:$out" = 0: ]; }
+silent() { if until_ok 5 healthy; then ok "$1"; else bad "$1: $(hvdrv check 2>&1)"; fi; }
 
 need $type $type vcpus="$(few_cpus $type)"
 hvdrv events --json >/run/lab/events 2>/run/lab/events.err &
 listener=$!
 until_ok 10 grep -q listening /run/lab/events || bad "events: it listens"
 disk=$(attach $type o 64) || bad "attach"
-out=$(hvdrv check 2>&1); is "check is silent on a healthy host" "$?:$out" "0:"
+silent "check is silent on a healthy host"
 
 # fio of a known size in each mode: the counters grow by it
 job() { fio_in $type --filename="$disk" --rw="$1" --bs=4k --size=4m --iodepth=8 --do_verify=0 --verify=0 >/run/lab/fio.o 2>&1 || bad "fio: $(tail -n 2 /run/lab/fio.o)"; }
@@ -65,12 +69,13 @@ kill -CONT "$worker"
 back=/local/domain/0/backend/hvdrv/$(domid $type)/0
 hash=$(xenstore-read $back/driver/hash)
 xenstore-rm $back/driver/hash
-has "check: a missing key" "$(hvdrv check $type 2>&1)" "driver/hash is missing"
+missed() { hvdrv check $type 2>&1 | grep -q "driver/hash is missing"; }
+until_ok 5 missed && ok "check: a missing key" || bad "check: a missing key: $(hvdrv check $type 2>&1)"
 xenstore-write $back/driver/hash "$hash"
 watch=$(pidof hvdrv-watch); kill -STOP "$watch"
 until_ok 10 said watch-stopped && ok "check: a stopped hvdrv-watch" || bad "check: a stopped hvdrv-watch: $(hvdrv check 2>&1)"
 kill -CONT "$watch"
-out=$(hvdrv check 2>&1); is "check is silent again" "$?:$out" "0:"
+silent "check is silent again"
 
 # hvdrvd killed: the listener ends, check names it; the supervisor starts the next, which gets its time
 p=$(pid)
@@ -80,7 +85,7 @@ kill -KILL "$p"
 said hvdrvd-not-running && ok "check: no hvdrvd" || note "the next hvdrvd was there before check looked"
 wait $listener; is "events end with hvdrvd, and say so" "$?:$(grep -c 'hvdrvd has ended' /run/lab/events.err)" 1:1
 until_ok 60 served "$p" || bad "hvdrvd serves again"
-out=$(hvdrv check 2>&1); is "check is silent with the next hvdrvd" "$?:$out" "0:"
+silent "check is silent with the next hvdrvd"
 
 # the events, in order
 seen=$(sed -n 's/.*"event":"\([a-z-]*\)".*/\1/p' /run/lab/events | tr '\n' ' ')

@@ -8,7 +8,7 @@ DEADLINE=2000000000
 total=0 switches=0
 counter() { g "$1" sed -n "s/^$2 //p" /sys/kernel/debug/hvdrv/counters; }
 calls() { echo $(($(json_of "$1" "$2" copy_hypercalls))); }
-to() { out=$(hvdrv retarget "$1" p "$2" --path "$3" --deadline $DEADLINE 2>&1) || bad "$1: to $2, path $3: $out"; }
+to() { switch "$1" p "$2" --path "$3" --deadline $DEADLINE --timeout 90 || bad "$1: to $2, path $3: $out"; }
 
 for type in ${C_types:-pv pvh}; do
     drop $type; need $type $type vcpus="$(few_cpus $type)"
@@ -47,8 +47,7 @@ for type in ${C_types:-pv pvh}; do
         to $type paravirtual pool; to $type virtual "$([ $((i % 2)) = 0 ] && echo copy || echo pool)"
         switches=$((switches + 2))
     done
-    g $type killall -TERM stamp
-    wait $load
+    stamp_end $type $load
     stamp_right /run/lab/pool.$type $type
 
     # pages of the guest become page tables all the time while the pool is mapped

@@ -16,7 +16,7 @@ R=/var/lib/hvdrv/repo/images
 good=$(ls $R/*.hvi | head -n 1)
 mkdir /tmp/save && mv $R/*.hvi /tmp/save/
 try_image() {   # WHAT PATTERN STATUS: with what lies in the repository now
-    fails "$1" "$3" "$2" hvdrv attach --timeout 15 pv r "$A"
+    fails "$1" "$3" "$2" hvdrv attach --timeout 60 pv r "$A"
     is "$1: nothing in the guest changed" "$(held pv)" "$held0"
     rm -f $R/*
 }
@@ -83,10 +83,10 @@ is "its keys are gone" "$(xenstore-ls "/local/domain/$(domid plain)/device/hvdrv
 # the guest's own quota of xenstore nodes is used up: it cannot answer, and says so
 gsh plain 'insmod /lib/hvdrv.ko; i=0; while [ $i -lt 1200 ] && xenstore-write data/q/$((i/300))/$i x 2>/tmp/why; do i=$((i+1)); done; echo $i; cat /tmp/why' >/run/lab/quota
 work "nodes until the guest's quota was reached" "$(head -n 1 /run/lab/quota)"
-fails "xenstore's quota reached" 1 "the guest says: .*quota" hvdrv attach --timeout 10 plain r "$A"
+fails "xenstore's quota reached" 1 "the guest says: .*quota" hvdrv attach --timeout 60 plain r "$A"
 gsh plain 'xenstore-rm data/q'
 fails "a guest that is not what it was started with" 1 "the guest says that it runs linux $(g plain uname -r) .*, but /data/vmlinux-other, which xl has started it with, is linux 6\.9\.0" \
-    hvdrv attach --timeout 10 plain r "$A"
+    hvdrv attach --timeout 60 plain r "$A"
 drop plain
 
 # ---- the host ----

@@ -12,7 +12,7 @@ numbers() { awk -v c="$2" '{ print $c }' "$1" | sort -n | awk '{ v[NR] = $1 } EN
 sums() { g "$1" textsum hvdrv .text .text.unlikely .rodata; }
 # one GUEST MODE: a line of freeze, stall, carried, ready, begun, done, read, write, flush, discard, write-zeroes into /run/lab/switches
 one() {
-    out=$(hvdrv retarget "$1" t "$2" --deadline $DEADLINE --timeout 90 2>&1) || { bad "$1: switch to $2: $out"; return 1; }
+    switch "$1" t "$2" --deadline $DEADLINE --timeout 90 || { bad "$1: switch to $2: $out"; return 1; }
     xenstore-ls "$dir" | tr -d '"' | awk '{ v[$1] = $3 }
         END { print v["freeze-ns"], v["stall-ns"], v["carried"], v["carried-ready"], v["carried-begun"], v["carried-done"], v["carried-read"],
               v["carried-write"], v["carried-flush"], v["carried-discard"], v["carried-write-zeroes"] }' >>/run/lab/switches
@@ -28,7 +28,7 @@ files() {
         dd if=/dev/zero of=/short/f bs=1M count=\$((\$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024 - 20)) 2>/dev/null
         i=0; until [ -e /stop ]; do
             i=\$((i + 1)); cp /mnt/big /mnt/copy && mkdir /mnt/\$i && tar xf /mnt/t.tar -C /mnt/\$i || exit 1
-            cmp /mnt/big /mnt/copy && diff -r /mnt/0 /mnt/\$i && rm -r /mnt/copy /mnt/\$i || exit 1
+            cmp /mnt/big /mnt/copy && diff -r /mnt/0 /mnt/\$i && rm -r /mnt/copy /mnt/\$i && echo \$i >/rounds || exit 1
             sleep 5			# a guest of one CPU has the checker's load, too
         done
         umount /short; rm /stop; umount /mnt && e2fsck -fn $2 >/tmp/fsck 2>&1 &&
@@ -60,6 +60,7 @@ others() {
     files "$1" "$fs" & files_load=$!
 }
 others_end() {
+    until_ok 120 gsh "$1" 'test -e /rounds'
     touch /run/lab/raw.stop; gsh "$1" "touch /stop"
     wait $raw_load $files_load
     work "$1: bytes that fio verified meanwhile" "$(cat "/run/lab/raw.$1")"
@@ -94,8 +95,8 @@ for type in ${C_types:-pv pvh}; do
     i=0; while [ $i -lt "$C_n" ] || { [ $i -lt $((C_n * 4)) ] && ! enough $done; }; do
         i=$((i + 1))
         # now and then a CPU waits with a record that is READY, the queue's lock held: others end unseen meanwhile
-        [ $((i % 2)) = 1 ] && gsh $type 'echo 900000,0,0 >/sys/module/hvdrv/parameters/linger'
-        [ -n "$dir" ] || { hvdrv retarget $type t paravirtual --deadline $DEADLINE >/dev/null && hvdrv retarget $type t virtual --deadline $DEADLINE >/dev/null; dir=$(record_dir); }
+        [ $((i % 2)) = 1 ] && gsh $type 'echo 500000,0,0 >/sys/module/hvdrv/parameters/linger'
+        [ -n "$dir" ] || { switch $type t paravirtual --deadline $DEADLINE && switch $type t virtual --deadline $DEADLINE; dir=$(record_dir); }
         one $type paravirtual && usleep 150000 && one $type virtual || break
         usleep 150000
         [ "$C_others" = 0 ] || [ $((i % 8)) != 4 ] || { aside $type f; aside $type m; }
@@ -103,17 +104,16 @@ for type in ${C_types:-pv pvh}; do
     [ $i -ge "$C_n" ] && ok "$type: pairs of switches: $i" || bad "$type: pairs of switches: $i of $C_n"
     is "$type: entry addresses are the same" "$(back $type address; back $type entry/submit; back $type entry/adopt)" "$before"
     is "$type: the module's code and constants are the same" "$(sums $type)" "$code"
-    g $type killall -TERM stamp
-    wait $load
+    stamp_end $type $load
     [ "$C_others" = 0 ] || others_end $type
     stamp_right /run/lab/retarget.$type $type
-    hvdrv retarget $type t paravirtual --deadline $DEADLINE >/dev/null || bad "$type: to paravirtual"
+    switch $type t paravirtual --deadline $DEADLINE || bad "$type: to paravirtual: $out"
     n=$(fio_verify $type --filename=/dev/hvda --rw=randwrite --bs=4k --size=2m --iodepth=32) || bad "$type: paravirtual, verified"
     work "$type: bytes verified in paravirtual mode" "$n"
     works "$type: detach in paravirtual mode" hvdrv detach $type t
     f=$(guest_faults $type); is "$type: the guest's kernel log is silent" "$f" ""
 done
-umount /slow; rmmod null_blk
+until_ok 20 umount /slow && until_ok 20 rmmod null_blk || bad "the slow device is in use still"
 is "dom0's kernel log is silent" "$(dmesg | faults)" ""
 note "freeze $(numbers /run/lab/switches 1); stall $(numbers /run/lab/switches 2)"
 total=$(grep -c . /run/lab/switches) carried=$(awk '$3 > 0' /run/lab/switches | grep -c .)

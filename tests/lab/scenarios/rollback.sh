@@ -29,17 +29,22 @@ goes_on() {
     a=$(json_of pv rb write_requests)
     until_ok 20 moved "$a" && ok "$1: I/O goes on" || bad "$1: I/O goes on"
 }
+# again until it was too long: a clock that stands for a moment under the software CPU shows a freeze of 0
+no_freeze() { [ $st = 0 ] && [ "$(rec freeze-ns)" = 0 ]; }
 is_virtual() { [ "$(mode)" = virtual ]; }
 moved() { [ "$(json_of pv rb write_requests)" != "$1" ]; }
 
 rounds=0
-switch_to paravirtual; switch_to virtual
+switch pv rb paravirtual --deadline 1000000000 --timeout 90; switch pv rb virtual --deadline 1000000000 --timeout 90
 while [ $rounds -lt "$C_n" ]; do
     rounds=$((rounds + 1))
-    switch_to paravirtual 1
+    k=0; switch_to paravirtual 1
+    while no_freeze && [ $((k += 1)) -le 5 ]; do note "a freeze of 0, again"; switch_to virtual; switch_to paravirtual 1; done
     undone "deadline too short" "the freeze took [0-9]+ us, its deadline is 0 us"
 
-    id=$(switch_to paravirtual; xenstore-read "/local/domain/0/backend/hvdrv/$(domid pv)/0/driver/hash"; switch_to virtual)
+    switch pv rb paravirtual --deadline 1000000000 --timeout 90
+    id=$(xenstore-read "/local/domain/0/backend/hvdrv/$(domid pv)/0/driver/hash")
+    switch pv rb virtual --deadline 1000000000 --timeout 90
     cp "$IMAGES/$id.hvi" /run/lab/good.hvi
     printf '\125' | dd of="$IMAGES/$id.hvi" bs=1 seek=700 conv=notrunc 2>/dev/null
     switch_to paravirtual
@@ -61,6 +66,7 @@ while [ $rounds -lt "$C_n" ]; do
     stays_inside pv rb
     switch_to paravirtual
     wait $!					# the guest answers again
+    looked_after pv
     undone "CPU that stays inside" "a CPU of the guest stayed in the driver"
 
     gsh pv 'echo 0,0,1400000 >/sys/module/hvdrv/parameters/linger'
@@ -73,11 +79,10 @@ while [ $rounds -lt "$C_n" ]; do
     goes_on "late guest"
     causes=$((causes + 1))
 
-    switch_to paravirtual && [ "$(mode)" = paravirtual ] && ok "and then it switches" || bad "and then it switches: $(cat /run/lab/rb.cmd)"
-    switch_to virtual
+    switch pv rb paravirtual --deadline 1000000000 --timeout 90 && [ "$(mode)" = paravirtual ] && ok "and then it switches" || bad "and then it switches: $out"
+    switch pv rb virtual --deadline 1000000000 --timeout 90
 done
-g pv killall -TERM stamp
-wait $load
+stamp_end pv $load
 stamp_right /run/lab/rb.out
 works "detach" hvdrv detach pv rb
 
@@ -88,17 +93,23 @@ c=/sys/kernel/config/nullb/nullrb		# the kernel names the device after it
 mkdir $c && echo 64 >$c/size && echo 1 >$c/memory_backed && echo 2 >$c/irqmode && echo 3000000000 >$c/completion_nsec && echo 1 >$c/power || bad "a slow device"
 works "attach the slow device" hvdrv attach pv rb "class=block,backend=/dev/nullrb"
 echo +64-71 >$c/badblocks
-gsh pv 'dd if=/dev/hvda of=/dev/null bs=4k skip=8 count=1 iflag=direct 2>&1; echo "status $?"' >/run/lab/rb.dd &
-dd=$!
-until_ok 20 sh -c 'read -r r w </sys/block/nullrb/inflight && [ "$r" -gt 0 ]' || bad "a device error: no request is with the device"
-switch_to paravirtual
-is "a device error: switched all the same" "$st $(mode)" "0 paravirtual"
-work "a device error: the request was carried" "$(rec carried-begun)"
-wait $dd
-has "a device error: the guest is told" "$(cat /run/lab/rb.dd)" "Input/output error"
+# again until the switch found it there: on a slow bench it may have ended before
+k=0 carried=0
+while [ "${carried:-0}" = 0 ] && [ $((k += 1)) -le 6 ]; do
+    switch pv rb virtual --deadline 1000000000 --timeout 90
+    gsh pv 'dd if=/dev/hvda of=/dev/null bs=4k skip=8 count=1 iflag=direct 2>&1; echo "status $?"' >/run/lab/rb.dd &
+    dd=$!
+    until_ok 20 sh -c 'read -r r w </sys/block/nullrb/inflight && [ "$r" -gt 0 ]' || bad "a device error: no request is with the device"
+    switch pv rb paravirtual --deadline 1000000000 --timeout 90
+    is "a device error: switched all the same" "$? $(mode)" "0 paravirtual"
+    carried=$(rec carried-begun)
+    wait $dd
+    has "a device error: the guest is told" "$(cat /run/lab/rb.dd)" "Input/output error"
+done
+work "a device error: the request was carried" "$carried"
 is "a device error: other blocks are read" "$(gsh pv 'dd if=/dev/hvda of=/dev/null bs=4k skip=9 count=1 iflag=direct 2>/dev/null; echo $?')" 0
 works "detach the slow device" hvdrv detach pv rb --timeout 60
-echo 0 >$c/power; rmdir $c; rmmod null_blk
+echo 0 >$c/power; until_ok 20 rmdir $c && until_ok 20 rmmod null_blk || bad "the slow device is in use still"
 is "dom0's kernel log is silent but for that" "$(dmesg | faults | grep -v 'I/O error, dev nullrb, sector 64 ')" ""
 dmesg -c >/dev/null
 is "no journal is left" "$(ls /run/hvdrv/switch)" "lock"

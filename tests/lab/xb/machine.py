@@ -17,7 +17,7 @@ from .base import BenchError, build_dir, cache_dir, run, say
 
 GUEST_OVERHEAD = 24          # MiB of Xen's per guest: page tables, grant and maptrack frames
 XEN_OVERHEAD = 160
-BOOT_LIMIT = {"mini": 180, "debian": 420}
+BOOT_LIMIT = {"mini": 540, "debian": 1260}
 DOM0_MEM = {"mini": 640, "debian": 1536}
 NVME2_MIB = 32
 

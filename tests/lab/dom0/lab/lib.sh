@@ -49,19 +49,55 @@ until_ok() {
     until "$@" >/dev/null 2>&1; do [ "$(up)" -lt $end ] || return 1; sleep 0.2 2>/dev/null || sleep 1; done
 }
 
-# json FILE-OR-TEXT KEY: a number or text of the first device of `hvdrv show --json`
-json_of() { hvdrv show "$1" "$2" --json | sed -n "s/^ *\"$3\": *\"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1; }
-
-stopped() { stopped_at=$(json_of "$1" "$2" write_requests); sleep 2; [ "$(json_of "$1" "$2" write_requests)" = "$stopped_at" ]; }
-# stays_inside GUEST DEVICE: a CPU of the guest, whose device has a load, stays in the driver for 16 s (the module's
-# `linger`), of which its kernel does not complain; returns when it is there. The guest's only CPU answers nobody meanwhile
-stays_inside() {
-    gsh "$1" "echo 0 >/proc/sys/kernel/soft_watchdog; echo 1 >/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress
-        echo 0,16000000,0 >/sys/module/hvdrv/parameters/linger" >/dev/null 2>&1 &
-    until_ok 7 stopped "$1" "$2"
+# shown GUEST DEVICE: `hvdrv show --json`, asked again where the bench kept the worker from its CPU: it has a second to answer
+shown() {
+    shown_n=0
+    while js=$(hvdrv show "$1" "$2" --json); do
+        case $js in *worker_silent*) ;; *) break;; esac
+        [ $((shown_n += 1)) -le 20 ] || break
+        usleep 300000
+    done
+    printf '%s\n' "$js"
 }
-# looked_after GUEST: its kernel complains again
-looked_after() { gsh "$1" "echo 1 >/proc/sys/kernel/soft_watchdog; echo 0 >/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress"; }
+# json_of GUEST DEVICE KEY: the first number or text of that name
+json_of() { shown "$1" "$2" | sed -n "s/^ *\"$3\": *\"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1; }
+
+# settled GUEST DEVICE: it is served, and no switch is under way
+settled() { case $(hvdrv show "$1" "$2" --json 2>/dev/null) in *'"switch_ns"'*) false;; *'"queues"'*) true;; *) false;; esac; }
+# switch GUEST DEVICE MODE [ARG...]: replaces the driver; what was said last is in $out. A guest or worker that the bench kept from
+# its CPU for longer than the product waits (a second or two) is switched back, rightly: that is said, and it is tried again
+switch() {
+    switch_n=0
+    until out=$(hvdrv retarget "$@" 2>&1); do
+        case $out in *"did not take over its requests"* | *"stayed in the driver for"* | *"did not hold it within"*) ;; *) echo "$out"; return 1;; esac
+        [ $((switch_n += 1)) -le 4 ] || { echo "$out"; return 1; }
+        note "$1/$2 to $3, again: $out"
+        until_ok 20 settled "$1" "$2"
+    done
+}
+
+# unwatched GUEST: its kernel does not complain of CPUs that stand still; looked_after GUEST: it does again
+unwatched() {
+    gsh "$1" "echo 0 >/proc/sys/kernel/soft_watchdog; echo 0 >/proc/sys/kernel/hung_task_timeout_secs
+        echo 1 >/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress" 2>/dev/null
+}
+looked_after() {
+    gsh "$1" "echo 1 >/proc/sys/kernel/soft_watchdog; echo 120 >/proc/sys/kernel/hung_task_timeout_secs
+        echo 0 >/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress" 2>/dev/null
+}
+stopped() {
+    stopped_at=$(json_of "$1" "$2" write_requests)
+    [ -n "$stopped_at" ] || return 1
+    sleep 2
+    [ "$(json_of "$1" "$2" write_requests) $(json_of "$1" "$2" in_flight)" = "$stopped_at 0" ]
+}
+# stays_inside GUEST DEVICE [SECONDS]: a CPU of the guest, whose device has a load, stays in the driver (the module's `linger`);
+# returns when it is there; $! is what waits for its end. The guest's only CPU answers nobody meanwhile
+stays_inside() {
+    unwatched "$1"
+    LAB_EXEC_LIMIT=300 gsh "$1" "echo 0,${3:-30}000000,0 >/sys/module/hvdrv/parameters/linger" >/dev/null 2>&1 &
+    until_ok 7 stopped "$1" "$2" || bad "$1: no CPU stays in the driver"
+}
 
 # path GUEST: mode and path of its first device
 path() { xenstore-read "/local/domain/0/backend/hvdrv/$(domid "$1")/0/mode" "/local/domain/0/backend/hvdrv/$(domid "$1")/0/path" | tr '\n' ' '; }
@@ -88,7 +124,7 @@ attach() { rm -f "/data/$1-$2.img"; hvdrv attach "$1" "$2" "class=block,backend=
 # fio_in GUEST ARG...: a job of fio in the guest that verifies what it writes, reported as terse version 3
 fio_in() {
     n=$1; shift
-    LAB_EXEC_LIMIT=60 g "$n" fio --name=v --verify=crc32c --verify_fatal=1 --ioengine=libaio --direct=1 \
+    LAB_EXEC_LIMIT=180 g "$n" fio --name=v --verify=crc32c --verify_fatal=1 --ioengine=libaio --direct=1 \
         --output-format=terse --terse-version=3 --randseed="$SEED" "$@"
 }
 
@@ -107,6 +143,8 @@ stamp_in() {
     n=$1 to=$2; shift 2
     LAB_EXEC_LIMIT=36000 g "$n" stamp run /dev/hvda --seed "$SEED" --seconds 35000 "$@" >"$to" 2>"$to.err"
 }
+# stamp_end GUEST PID: the checker ends, and with it what waits for it
+stamp_end() { until_ok 60 g "$1" killall -TERM stamp || bad "$1: its checker cannot be told to end"; wait "$2"; }
 # stamp_right FILE [WHAT]: it found nothing wrong, and something was looked at
 stamped() { tr ' ' '\n' <"$1" | sed -n "s/^$2=//p"; }
 stamp_right() {
