@@ -13,7 +13,7 @@ runs() { case $(xl list crash | awk 'NR == 2 { print $5 }') in *p*) false;; esac
 next() { rnd=$(((rnd * 1103515245 + 12345) % 2147483648)); n=$((rnd / 65536)); }
 rnd=$SEED
 more_waited() { [ "$(waited)" -gt "$1" ]; }
-at_it() { read -r r w </sys/block/nullfence/inflight && [ "$r" -gt 0 ]; }
+at_it() { read -r reading _ </sys/block/nullfence/inflight && [ "$reading" -gt 0 ]; }
 kill_workers() { for w in $(pidof hvdrv-worker); do kill -9 "$w"; done; }
 switch_to() { hvdrv retarget crash k "$1" --deadline 1000000000 --timeout 90 >/dev/null 2>&1 && echo "$1" >>/run/lab/crash.switched; }
 works "attach" hvdrv attach crash k "class=block,backend=/dev/nullb0"
@@ -51,8 +51,8 @@ mount -t configfs none /sys/kernel/config 2>/dev/null
 c=/sys/kernel/config/nullb/nullfence
 mkdir $c && echo 64 >$c/size && echo 1 >$c/memory_backed && echo 2 >$c/irqmode && echo 4000000000 >$c/completion_nsec && echo 1 >$c/power || bad "the fence's device"
 disk=$(hvdrv attach crash f class=block,backend=/dev/nullfence --timeout 90) || bad "attach f: $disk"
-k=0 w=$(waited)
-while [ $k -lt 5 ] && ! more_waited "$w"; do
+k=0 fences=$(waited)
+while [ $k -lt 5 ] && ! more_waited "$fences"; do
     k=$((k + 1))
     gsh crash "dd if=$disk of=/dev/null bs=4k count=1 iflag=direct" >/dev/null 2>&1 & reads=$!
     until_ok 20 at_it || note "no request at the device"
@@ -60,7 +60,7 @@ while [ $k -lt 5 ] && ! more_waited "$w"; do
     wait $reads
     until_ok 60 served || bad "the fence: served again"
 done
-more_waited "$w" && ok "the fence is waited for where a request is at the device" || bad "no fence in $k tries"
+more_waited "$fences" && ok "the fence is waited for where a request is at the device" || bad "no fence in $k tries"
 works "detach f" hvdrv detach crash f --timeout 90
 echo 0 >$c/power; until_ok 10 rmdir $c || bad "the fence's device is left"
 sleep 3
