@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What generated drivers are made of, for hvdrv-repo; and the guest extension for Linux.
 driverdir = $(pkgdatadir)/driver
-dist_driver_DATA = frontend/driver/prelude.h frontend/driver/ring.c frontend/driver/nvme.c
+dist_driver_DATA = frontend/driver/prelude.h frontend/driver/ring.c frontend/driver/ring.keys frontend/driver/nvme.c \
+	frontend/driver/nvme.keys
 driverincdir = $(pkgdatadir)/include/hvdrv
 driverinc_DATA = include/hvdrv/abi.h
 

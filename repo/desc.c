@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include "desc.h"
+#include "schema.h"
 
 static int read_cfg(config_t *cfg, const char *path, struct hv_err *e)
 {
@@ -24,48 +26,54 @@ static void base_name(const char *path, char *name, size_t size)
 	snprintf(name, size, "%s", s ? s + 1 : path);
 }
 
-/* What a description must have, as a table; the first that is missing or of another type is the error. */
-struct key {
-	const char *path;
-	int type;			/* CONFIG_TYPE_* */
-	void *to;
-};
+#define N(a) (sizeof(a) / sizeof((a)[0]))
 
-static int read_keys(const config_t *cfg, const char *file, const struct key *keys, size_t n, struct hv_err *e)
+static const char *const operations[] = { "read", "write", "write_fua", "flush", "discard", "write_zeroes" };
+
+bool device_desc_operation(const char *name)
 {
-	static const char *const type_name[] = {
-		[CONFIG_TYPE_INT] = "a number", [CONFIG_TYPE_STRING] = "a text", [CONFIG_TYPE_BOOL] = "true or false",
-	};
-
-	for (size_t i = 0; i < n; i++) {
-		const config_setting_t *s = config_lookup(cfg, keys[i].path);
-
-		if (!s)
-			return hv_err(e, EINVAL, "%s: %s is missing (%s)", file, keys[i].path, type_name[keys[i].type]);
-		if (config_setting_type(s) != keys[i].type)
-			return hv_err(e, EINVAL, "%s:%u: %s must be %s", file, config_setting_source_line(s), keys[i].path,
-				      type_name[keys[i].type]);
-		if (keys[i].type == CONFIG_TYPE_STRING)
-			*(const char **)keys[i].to = config_setting_get_string(s);
-		else if (keys[i].type == CONFIG_TYPE_BOOL)
-			*(bool *)keys[i].to = config_setting_get_bool(s);
-		else
-			*(int *)keys[i].to = config_setting_get_int(s);
-	}
-	return 0;
+	for (size_t i = 0; i < N(operations); i++)
+		if (!strcmp(operations[i], name))
+			return true;
+	return false;
 }
 
-#define N(a) (sizeof(a) / sizeof((a)[0]))
+static int check_device(struct device_desc *d, const char *path, struct hv_err *e)
+{
+	const struct schema_key device_keys[] = {
+		{ "device", SCHEMA_NAME, 1, 31, .to = &d->device },
+		{ "version", SCHEMA_NUMBER, 1, INT_MAX, .to = &d->version },
+		{ "class", SCHEMA_WORD, .words = "block", .to = &d->class },
+		{ "mode", SCHEMA_WORD, .words = "virtual paravirtual direct", .to = &d->mode },
+		{ "skeleton", SCHEMA_NAME, 1, 31, .to = &d->skeleton },
+		{ "summary", SCHEMA_LINE, 0, 200, .optional = true },
+		{ "queue", SCHEMA_GROUP, .to = NULL },
+		{ "queue.fixed_pages", SCHEMA_NUMBER, 0, HVDRV_MAX_QUEUE_PAGES, .to = &d->fixed_pages },
+		{ "queue.pages_per_tag", SCHEMA_NUMBER, 0, 2, .to = &d->pages_per_tag },
+		{ "numbers", SCHEMA_OPEN, .to = NULL },
+		{ "layout", SCHEMA_OPEN, .to = NULL },
+		{ "opcode", SCHEMA_OPEN, .to = NULL },
+		{ "opcode.read", SCHEMA_NUMBER, 0, INT_MAX, .to = NULL },
+		{ "opcode.write", SCHEMA_NUMBER, 0, INT_MAX, .to = NULL },
+		{ "opcode.write_fua", SCHEMA_NUMBER, 0, INT_MAX, .to = NULL },
+		{ "opcode.flush", SCHEMA_NUMBER, 0, INT_MAX, .to = NULL },
+		{ "opcode.discard", SCHEMA_NUMBER, 0, INT_MAX, .to = NULL },
+		{ "opcode.write_zeroes", SCHEMA_NUMBER, 0, INT_MAX, .to = NULL },
+		{ "status", SCHEMA_GROUP, .to = NULL },
+		{ "status.ok", SCHEMA_NUMBER, INT_MIN, INT_MAX, .to = NULL },
+		{ "status.ioerr", SCHEMA_NUMBER, INT_MIN, INT_MAX, .optional = true },
+		{ "status.unsupported", SCHEMA_NUMBER, INT_MIN, INT_MAX, .optional = true },
+		{ "status.nospc", SCHEMA_NUMBER, INT_MIN, INT_MAX, .optional = true },
+	};
+	int rc = schema_check(&d->cfg, path, device_keys, N(device_keys), e);
+
+	if (!rc && d->fixed_pages + d->pages_per_tag < 1)
+		rc = schema_error(config_lookup(&d->cfg, "queue"), e, "has no page at all: fixed_pages and pages_per_tag must not both be 0");
+	return rc;
+}
 
 int device_desc_read(const char *path, struct device_desc *d, struct hv_err *e)
 {
-	const struct key keys[] = {
-		{ "device", CONFIG_TYPE_STRING, &d->device }, { "class", CONFIG_TYPE_STRING, &d->class },
-		{ "mode", CONFIG_TYPE_STRING, &d->mode }, { "skeleton", CONFIG_TYPE_STRING, &d->skeleton },
-		{ "version", CONFIG_TYPE_INT, &d->version },
-		{ "queue.fixed_pages", CONFIG_TYPE_INT, &d->fixed_pages },
-		{ "queue.pages_per_tag", CONFIG_TYPE_INT, &d->pages_per_tag },
-	};
 	int rc;
 
 	memset(d, 0, sizeof(*d));
@@ -73,10 +81,7 @@ int device_desc_read(const char *path, struct device_desc *d, struct hv_err *e)
 	rc = read_cfg(&d->cfg, path, e);
 	if (rc)
 		return rc;
-	rc = read_keys(&d->cfg, path, keys, N(keys), e);
-	if (!rc && (d->fixed_pages < 0 || d->pages_per_tag < 0 || d->fixed_pages + d->pages_per_tag < 1 ||
-		    d->fixed_pages > (int)HVDRV_MAX_QUEUE_PAGES || d->pages_per_tag > 2))
-		rc = hv_err(e, EINVAL, "%s: queue needs 1 to %u pages, at most 2 per tag", path, HVDRV_MAX_QUEUE_PAGES);
+	rc = check_device(d, path, e);
 	if (rc)
 		device_desc_free(d);
 	return rc;
@@ -87,27 +92,44 @@ void device_desc_free(struct device_desc *d)
 	config_destroy(&d->cfg);
 }
 
-static int read_prologue(struct os_desc *d, const char *path, struct hv_err *e)
+static void take_prologue(struct os_desc *d)
 {
 	const config_setting_t *s = config_lookup(&d->cfg, "prologue");
 
-	if (!s || !config_setting_is_array(s) || config_setting_length(s) > (int)sizeof(d->prologue))
-		return hv_err(e, EINVAL, "%s: prologue must be an array of at most %zu bytes", path, sizeof(d->prologue));
 	d->prologue_len = config_setting_length(s);
 	for (int i = 0; i < d->prologue_len; i++)
 		d->prologue[i] = config_setting_get_int_elem(s, i);
-	return 0;
+}
+
+static int check_os(struct os_desc *d, const char *path, struct hv_err *e)
+{
+	const struct schema_key os_keys[] = {
+		{ "os", SCHEMA_NAME, 1, 15, .to = &d->os },
+		{ "arch", SCHEMA_WORD, .words = "x86_64", .to = &d->arch },
+		{ "abi", SCHEMA_NAME, 1, 31, .to = &d->abi },
+		{ "summary", SCHEMA_LINE, 0, 200, .optional = true },
+		{ "release", SCHEMA_GROUP, .to = NULL },
+		{ "release.min", SCHEMA_NAME, 1, 31, .to = &d->release_min },
+		{ "release.max", SCHEMA_NAME, 1, 31, .to = &d->release_max },
+		{ "prologue", SCHEMA_OCTETS, 0, sizeof(d->prologue), .to = NULL },
+		{ "code", SCHEMA_GROUP, .to = NULL },
+		{ "code.red_zone", SCHEMA_BOOL, .to = &d->red_zone },
+		{ "code.fpu", SCHEMA_BOOL, .to = &d->fpu },
+		{ "code.ibt", SCHEMA_BOOL, .to = &d->ibt },
+		{ "code.sls", SCHEMA_BOOL, .to = &d->sls },
+		{ "code.max_stack", SCHEMA_NUMBER, 64, 65536, .to = &d->max_stack },
+		{ "services", SCHEMA_WORDS, 0, 0, .words = "", .optional = true },
+		{ "addresses", SCHEMA_WORDS, 0, 2, .words = "gref gfn", .optional = true },
+	};
+	int rc = schema_check(&d->cfg, path, os_keys, N(os_keys), e);
+
+	if (!rc)
+		take_prologue(d);
+	return rc;
 }
 
 int os_desc_read(const char *path, struct os_desc *d, struct hv_err *e)
 {
-	const struct key keys[] = {
-		{ "os", CONFIG_TYPE_STRING, &d->os }, { "arch", CONFIG_TYPE_STRING, &d->arch },
-		{ "abi", CONFIG_TYPE_STRING, &d->abi }, { "release.min", CONFIG_TYPE_STRING, &d->release_min },
-		{ "release.max", CONFIG_TYPE_STRING, &d->release_max }, { "code.red_zone", CONFIG_TYPE_BOOL, &d->red_zone },
-		{ "code.fpu", CONFIG_TYPE_BOOL, &d->fpu }, { "code.ibt", CONFIG_TYPE_BOOL, &d->ibt },
-		{ "code.sls", CONFIG_TYPE_BOOL, &d->sls }, { "code.max_stack", CONFIG_TYPE_INT, &d->max_stack },
-	};
 	int rc;
 
 	memset(d, 0, sizeof(*d));
@@ -115,9 +137,7 @@ int os_desc_read(const char *path, struct os_desc *d, struct hv_err *e)
 	rc = read_cfg(&d->cfg, path, e);
 	if (rc)
 		return rc;
-	rc = read_keys(&d->cfg, path, keys, N(keys), e);
-	if (!rc)
-		rc = read_prologue(d, path, e);
+	rc = check_os(d, path, e);
 	if (rc)
 		os_desc_free(d);
 	return rc;

@@ -25,9 +25,16 @@ struct os_desc {
 	int max_stack;
 };
 
-/* Reads PATH. On error nothing is to be freed; e has file, line, what is wrong. 0 or -errno. */
+/*
+ * Reads PATH and checks every key but those that are the skeleton's affair (skeleton.h). On error nothing is to be freed; e has
+ * file, line, what is wrong and what is allowed. 0, -ENOENT or -EINVAL.
+ */
 int device_desc_read(const char *path, struct device_desc *d, struct hv_err *e);
 void device_desc_free(struct device_desc *d);
+
+/* "read", "write"...: an operation of the class, so that every description has an opcode for it. */
+bool device_desc_operation(const char *name);
+
 int os_desc_read(const char *path, struct os_desc *d, struct hv_err *e);
 void os_desc_free(struct os_desc *d);
 

@@ -73,7 +73,7 @@ def record():
 
 def desc():
     device, system = read("repo", "devices", "blkif.conf"), read("repo", "oses", "linux-6.1-x86_64.conf")
-    small = b'device="d";class="c";mode="m";skeleton="ring";version=1;queue={fixed_pages=1;pages_per_tag=0;};\n'
+    small = b'device="d";class="block";mode="virtual";skeleton="ring";version=1;queue={fixed_pages=1;pages_per_tag=0;};\n'
     tail = b"numbers={a={b=1;};};layout={r={f={at=0;size=4;};};};opcode={read=0;write=1;write_fua=2;flush=3;discard=4;" \
            b"write_zeroes=5;};status={ok=0;};"
     put("desc", [device, read("repo", "devices", "nvme.conf"), system, small + tail, small, device.replace(b"stride", b"a-b*"), system.replace(b"0xf3", b"0xfff3"),

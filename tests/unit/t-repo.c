@@ -7,6 +7,7 @@
 #include "emit.h"
 #include "gen.h"
 #include "key.h"
+#include "skeleton.h"
 #include "unit.h"
 
 static char *emitted(const char *conf, int *rc, struct hv_err *e)
@@ -171,7 +172,8 @@ static const struct {
 
 START_TEST(skeleton)
 {
-	char *text = unit_read(UNIT_SRCDIR "/frontend/driver/ring.c", NULL), *prelude = unit_read(UNIT_SRCDIR "/frontend/driver/prelude.h", NULL), *out;
+	char *text = unit_read(UNIT_SRCDIR "/frontend/driver/ring.c", NULL), *prelude = unit_read(UNIT_SRCDIR "/frontend/driver/prelude.h", NULL);
+	char *keys = unit_read(UNIT_SRCDIR "/frontend/driver/ring.keys", NULL), *out;
 	char *at = strstr(text, "uint32_t drv_detach("), dir[256];
 	struct hv_err e = { 0 };
 	struct hv_image img;
@@ -186,6 +188,7 @@ START_TEST(skeleton)
 	snprintf(dir, sizeof(dir), "%s", unit_path("skel"));
 	mkdir(dir, 0700);
 	unit_write(unit_path("skel/ring.c"), out, strlen(out));
+	unit_write(unit_path("skel/ring.keys"), keys, strlen(keys));
 	unit_write(unit_path("skel/prelude.h"), prelude, strlen(prelude));
 	ck_assert_msg(build(gen_device, dir, &e) == -ENOEXEC, "%s was built", skeletons[_i].what);
 	ck_assert_msg(strstr(e.text, skeletons[_i].says), "%s: %s", skeletons[_i].what, e.text);
@@ -208,26 +211,62 @@ START_TEST(nothing_left)
 }
 END_TEST
 
+#define GREF "gref      = { at = 0; size = 4; };"
 static const struct {
 	const char *from, *to, *says;
-	bool emit;			/* found when it is emitted, else when it is read */
+	bool emit;			/* the skeleton's affair: found when it is emitted, else when it is read */
 } bad[] = {
-	{ "device   = \"blkif\";", "", "device is missing" }, { "version  = 1;", "version = \"one\";", "version must be a number" },
-	{ "class    = \"block\";", "class = 5;", "class must be a text" }, { "mode     = \"virtual\";", "", "mode is missing" },
-	{ "pages_per_tag = 1;", "", "pages_per_tag is missing" }, { "pages_per_tag = 1;", "pages_per_tag = 3;", "at most 2 per tag" },
-	{ "fixed_pages = 2;", "fixed_pages = -1;", "queue needs" }, { "fixed_pages = 2;", "fixed_pages = 161;", "queue needs" },
+	{ "device   = \"blkif\";", "", "wrong.conf:1: device is missing: it must be a text of 1 to 31 characters" },
+	{ "device   = \"blkif\";", "device = \"b c\";", "without blanks, it is \"b c\"" },
+	{ "device   = \"blkif\";", "device = \"a23456789012345678901234567890123\";", "wrong.conf:5: device must be a text of 1 to 31" },
+	{ "version  = 1;", "version = \"one\";", "wrong.conf:6: version must be a number from 1 to 2147483647, it is \"one\"" },
+	{ "version  = 1;", "version = 1.5;", "it is a number with a fraction" }, { "version  = 1;", "version = 0;", "from 1 to 2147483647, it is 0" },
+	{ "version  = 1;", "version = 4294967297L;", "it is 4294967297" }, { "version  = 1;", "version = 1; Version = 2;", "Version is unknown; known here: device, version, class" },
+	{ "version  = 1;", "version = 1; version = 2;", "duplicate" },
+	{ "class    = \"block\";", "class = 5;", "class must be one of the texts: block, it is 5" },
+	{ "mode     = \"virtual\";", "", "mode is missing: it must be one of the texts: virtual paravirtual direct" },
+	{ "mode     = \"virtual\";", "mode = \"virtua\";", "it is \"virtua\"" },
+	{ "pages_per_tag = 1;", "", "wrong.conf:13: queue.pages_per_tag is missing" }, { "pages_per_tag = 1;", "pages_per_tag = 3;", "a number from 0 to 2, it is 3" },
+	{ "pages_per_tag = 1;", "pages_per_tag = 1; pages = 2;", "queue.pages is unknown; known here: fixed_pages, pages_per_tag" },
+	{ "fixed_pages = 2;", "fixed_pages = -1;", "from 0 to 160, it is -1" }, { "fixed_pages = 2;", "fixed_pages = 161;", "from 0 to 160, it is 161" },
+	{ "queue = { fixed_pages = 2; pages_per_tag = 1; };", "queue = { fixed_pages = 0; pages_per_tag = 0; };", "queue has no page at all" },
+	{ "queue = { fixed_pages = 2; pages_per_tag = 1; };", "queue = 2;", "queue must be a group { ... }, it is 2" },
 	{ "device   = \"blkif\";", "device = ", "syntax error" }, { "device   = \"blkif\";", "\xff\xfe", "syntax error" },
-	{ "skeleton = \"ring\";", "skeleton = \"../ring\";", "not a name", true }, { "skeleton = \"ring\";", "skeleton = \"none\";", "none.c", true },
-	{ "gref      = { at = 0; size = 4; };", "gref = { at = 0; size = 3; };", "1, 2, 4 or 8", true },
-	{ "gref      = { at = 0; size = 4; };", "gref = { size = 4; };", "at = OFFSET", true },
-	{ "gref      = { at = 0; size = 4; };", "gref = { at = -1; size = 4; };", "at = OFFSET", true },
-	{ "gref      = { at = 0; size = 4; };", "gref = { at = 70000; size = 4; };", "at = OFFSET", true },
-	{ "gref      = { at = 0; size = 4; };", "gref = 5;", "at = OFFSET", true }, { "entries   = 64;", "entries = \"64\";", "must be a number", true },
-	{ "entries   = 64;", "entries = -64;", "not negative", true }, { "flush        = 3;", "", "opcode has no flush", true },
-	{ "read         = 0;", "read = \"x\";", "must be a number", true }, { "nospc       = -28;", "full = -28;", "is not a status", true },
-	{ "nospc       = -28;", "nospc = \"x\";", "is not a status", true },
-	{ "status = {\n  ok ", "state = {\n  ok ", "group status is missing", true }, { "numbers = {", "numbrs = {", "group numbers is missing", true },
+	{ "flush        = 3;", "", "opcode.flush is missing" }, { "read         = 0;", "read = \"x\";", "opcode.read must be a number" },
+	{ "read         = 0;", "read = -1;", "from 0 to 2147483647, it is -1" },
+	{ "nospc       = -28;", "full = -28;", "status.full is unknown; known here: ok, ioerr, unsupported, nospc" },
+	{ "nospc       = -28;", "nospc = \"x\";", "status.nospc must be a number" }, { "ok          = 0;", "", "status.ok is missing" },
+	{ "status = {\n  ok ", "state = {\n  ok ", "state is unknown" }, { "numbers = {", "numbrs = {", "numbrs is unknown" },
+	{ "skeleton = \"ring\";", "skeleton = \"../ring\";", "wrong.conf:9: skeleton \"../ring\" is not a name", true },
+	{ "skeleton = \"ring\";", "skeleton = \"none\";", "none.keys cannot be read", true },
+	{ GREF, "gref = { at = 0; size = 3; };", "layout.segment.gref.size must be one of 1, 2, 4, 8", true },
+	{ GREF, "gref = { size = 4; };", "{ at = OFFSET; size = 1, 2, 4 or 8; [signed = true;] }: at is missing", true },
+	{ GREF, "gref = { at = 0; };", "size is missing", true }, { GREF, "gref = { at = -1; size = 4; };", "at must be a number from 0 to 4095, it is -1", true },
+	{ GREF, "gref = { at = 70000; size = 4; };", "from 0 to 4095, it is 70000", true }, { GREF, "gref = { at = 4094; size = 4; };", "gref ends at 4098", true },
+	{ GREF, "gref = 5;", "gref must be { at = OFFSET", true }, { GREF, "gref = { at = 0; size = 4; sined = true; };", "sined is unknown; known here: at, size, signed", true },
+	{ GREF, "gref = { at = 0; size = 4; signed = 1; };", "signed must be true or false", true },
+	{ GREF, "", "wrong.conf:37: layout.segment has no gref: the skeleton needs it, a field", true },
+	{ GREF, "reff = { at = 0; size = 4; };", "layout.segment.reff is unknown to the skeleton; known here: gref, first, last", true },
+	{ "segment = {  ", "segmnt = {  ", "layout.segmnt is unknown to the skeleton; known here: request, segment, range", true },
+	{ "entries   = 64;", "entries = \"64\";", "entries must be one of 2, 4, 8, 16, 32, 64, 128, it is a text", true },
+	{ "entries   = 64;", "entries = 63;", "numbers.ring.entries must be one of 2, 4, 8, 16, 32, 64, 128, it is 63", true },
+	{ "entries   = 64;", "entrys = 64;", "entrys is unknown to the skeleton; known here: pages, entries, first", true },
+	{ "entries   = 64;", "", "wrong.conf:16: numbers.ring has no entries: the skeleton needs it, one of 2, 4", true },
+	{ "stride    = 112;", "stride = -112;", "stride must be a number from 1 to 4096, it is -112", true },
+	{ "stride    = 112;", "stride = { x = 1; };", "stride must be a number from 1 to 4096, it is a group", true },
+	{ "indirect = { segs_stride = 8; };", "indirect = 8;", "numbers.indirect must be a group { ... }, it is a number", true },
+	{ "indirect = { segs_stride = 8; };", "", "numbers has no indirect: the skeleton needs it, a group", true },
+	{ "indirect     = 6;", "", "opcode has no indirect: the skeleton needs it, a number", true },
+	{ "indirect     = 6;", "indirect = 6; trim = 7;", "opcode.trim is unknown to the skeleton; known here: indirect", true },
 };
+
+/* "wrong.conf:12: " */
+static bool has_place(const char *text)
+{
+	const char *at = strstr(text, "wrong.conf:");
+
+	return at && at[11] >= '1' && at[11] <= '9' && strchr(at + 11, ':');
+}
 
 START_TEST(wrong)
 {
@@ -243,27 +282,64 @@ START_TEST(wrong)
 	} else {
 		rc = device_desc_read(conf, &dev, &e);
 	}
-	ck_assert_int_lt(rc, 0);
+	ck_assert_int_eq(rc, -EINVAL);
 	ck_contains(e.text, bad[_i].says);
-	ck_contains(e.text, "wrong.conf");
+	ck_assert_msg(has_place(e.text), "%s", e.text);
+}
+END_TEST
+
+/* A skeleton's keys are somebody's file, too. */
+static const struct {
+	const char *keys, *says;
+} bad_keys[] = {
+	{ "", "numbers.ring is unknown to the skeleton; known here: nothing" }, { "numbers = ", "ring.keys:1: syntax error" },
+	{ "numbers = { ring = 5; };", "must be one of" }, { "numbers = { ring = [ \"x\" ]; };", "must be one of" }, { "numbers = { ring = ( ); };", "from 0 to 0" },
+	{ "numbers = 5;", "is unknown" }, { "numbers = { ring = { x = \"y\"; }; };", "is unknown" },
+};
+
+START_TEST(wrong_keys)
+{
+	struct hv_err e = { 0 };
+	struct device_desc dev;
+	char dir[256];
+
+	snprintf(dir, sizeof(dir), "%s", unit_path("skel"));
+	mkdir(dir, 0700);
+	unit_write(unit_path("skel/ring.keys"), bad_keys[_i].keys, strlen(bad_keys[_i].keys));
+	ck_assert_int_eq(device_desc_read(gen_device, &dev, &e), 0);
+	ck_assert_int_eq(skeleton_check(&dev, dir, &e), -EINVAL);
+	ck_contains(e.text, bad_keys[_i].says);
+	device_desc_free(&dev);
 }
 END_TEST
 
 static const struct {
-	const char *text, *says;
+	const char *from, *to, *says;
 } bad_os[] = {
-	{ "", "os is missing" }, { "os = 5;", "os must be a text" }, { "os = \"linux\"", "arch is missing" }, { "{", "syntax error" },
+	{ "os      = \"linux\";", "", "wrong.conf:1: os is missing: it must be a text of 1 to 15 characters" }, { "os      = \"linux\";", "os = 5;", "os must be a text" },
+	{ "arch    = \"x86_64\";", "arch = \"arm64\";", "arch must be one of the texts: x86_64, it is \"arm64\"" },
+	{ "release = { min", "release = { from = \"6\"; min", "release.from is unknown; known here: min, max" }, { "{ min = \"6.1\";", "{", "release.min is missing" },
+	{ "[ 0xf3, 0x0f, 0x1e, 0xfa ]", "0xf3", "prologue must be an array of 0 to 16 numbers from 0 to 255, it is 243" },
+	{ "[ 0xf3, 0x0f, 0x1e, 0xfa ]", "[ 0xf3, 256 ]", "prologue must be an array" }, { "[ 0xf3, 0x0f, 0x1e, 0xfa ]", "[ \"x\" ]", "prologue must be an array" },
+	{ "[ 0xf3, 0x0f, 0x1e, 0xfa ]", "[ 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1 ]", "prologue must be an array" },
+	{ "fpu       = false;", "fpu = 0;", "code.fpu must be true or false, it is 0" }, { "max_stack = 512;", "max_stack = 63;", "from 64 to 65536, it is 63" },
+	{ "max_stack = 512;", "stack = 512;", "code.stack is unknown; known here: red_zone, fpu, ibt, sls, max_stack" },
+	{ "services = ( );", "services = ( \"printk\" );", "services must be an empty list ( )" },
+	{ "( \"gref\", \"gfn\" )", "( \"mfn\" )", "addresses must be a list of 0 to 2 of the texts: gref gfn" },
+	{ "( \"gref\", \"gfn\" )", "( 5 )", "addresses must be a list" }, { "os      = \"linux\";", "{", "syntax error" },
 };
 
 START_TEST(wrong_os)
 {
-	const char *conf = unit_path("os.conf");
+	const struct gen_change c[] = { { bad_os[_i].from, bad_os[_i].to }, { NULL, NULL } };
+	const char *conf = unit_path("wrong.conf");
+	struct hv_err e = { 0 };
 	struct os_desc os;
-	struct hv_err e;
 
-	unit_write(conf, bad_os[_i].text, strlen(bad_os[_i].text));
+	gen_conf(conf, gen_os, c);
 	ck_assert_int_eq(os_desc_read(conf, &os, &e), -EINVAL);
 	ck_contains(e.text, bad_os[_i].says);
+	ck_assert_msg(has_place(e.text), "%s", e.text);
 	ck_assert_int_eq(os_desc_read(unit_path("none"), &os, &e), -ENOENT);
 }
 END_TEST
@@ -339,6 +415,7 @@ Suite *unit_suite(void)
 	unit_loop(s, "compiler", compiler, N(compilers));
 	unit_loop(s, "skeleton", skeleton, N(skeletons));
 	unit_loop(s, "wrong", wrong, N(bad));
+	unit_loop(s, "wrong-keys", wrong_keys, N(bad_keys));
 	unit_loop(s, "wrong-os", wrong_os, N(bad_os));
 	return s;
 }
