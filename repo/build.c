@@ -172,9 +172,7 @@ static int fill_header(struct hv_image_header *h, const struct device_desc *dev,
 	if (!rc)
 		rc = copy_text(h->os_abi, sizeof(h->os_abi), os->abi, "abi", e);
 	if (!rc)
-		rc = copy_text(h->release_min, sizeof(h->release_min), os->release_min, "release.min", e);
-	if (!rc)
-		rc = copy_text(h->release_max, sizeof(h->release_max), os->release_max, "release.max", e);
+		rc = copy_text(h->releases, sizeof(h->releases), os->releases, "releases", e);
 	if (rc)
 		return rc;
 	memcpy(h->magic, HV_IMAGE_MAGIC, 8);

@@ -3,21 +3,9 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include "conf.h"
 #include "desc.h"
 #include "schema.h"
-
-static int read_cfg(config_t *cfg, const char *path, struct hv_err *e)
-{
-	config_init(cfg);
-	if (config_read_file(cfg, path))
-		return 0;
-	if (config_error_type(cfg) == CONFIG_ERR_FILE_IO)
-		hv_err(e, ENOENT, "%s: cannot be read", path);
-	else
-		hv_err(e, EINVAL, "%s:%d: %s", path, config_error_line(cfg), config_error_text(cfg));
-	config_destroy(cfg);
-	return -e->code;
-}
 
 static void base_name(const char *path, char *name, size_t size)
 {
@@ -78,7 +66,7 @@ int device_desc_read(const char *path, struct device_desc *d, struct hv_err *e)
 
 	memset(d, 0, sizeof(*d));
 	base_name(path, d->file, sizeof(d->file));
-	rc = read_cfg(&d->cfg, path, e);
+	rc = conf_read(&d->cfg, path, e);
 	if (rc)
 		return rc;
 	rc = check_device(d, path, e);
@@ -101,6 +89,24 @@ static void take_prologue(struct os_desc *d)
 		d->prologue[i] = config_setting_get_int_elem(s, i);
 }
 
+/* [ "6.1", "6.3..6.6" ] -> "6.1,6.3..6.6" */
+static int take_releases(struct os_desc *d, struct hv_err *e)
+{
+	const config_setting_t *s = config_lookup(&d->cfg, "releases");
+	size_t len = 0;
+
+	for (int i = 0; i < config_setting_length(s); i++) {
+		const char *one = config_setting_get_string_elem(s, i);
+
+		if (strchr(one, ',') || !hv_releases_ok(one))
+			return schema_error(s, e, "must be an array of texts like \"6.1\" or \"6.1..6.6\", \"%s\" is none", one);
+		len += snprintf(d->releases + len, sizeof(d->releases) - len, "%s%s", i ? "," : "", one);
+		if (len >= sizeof(d->releases))
+			return schema_error(s, e, "must have at most %zu characters in all", sizeof(d->releases) - 1);
+	}
+	return 0;
+}
+
 static int check_os(struct os_desc *d, const char *path, struct hv_err *e)
 {
 	const struct schema_key os_keys[] = {
@@ -108,9 +114,7 @@ static int check_os(struct os_desc *d, const char *path, struct hv_err *e)
 		{ "arch", SCHEMA_WORD, .words = "x86_64", .to = &d->arch },
 		{ "abi", SCHEMA_NAME, 1, 31, .to = &d->abi },
 		{ "summary", SCHEMA_LINE, 0, 200, .optional = true },
-		{ "release", SCHEMA_GROUP, .to = NULL },
-		{ "release.min", SCHEMA_NAME, 1, 31, .to = &d->release_min },
-		{ "release.max", SCHEMA_NAME, 1, 31, .to = &d->release_max },
+		{ "releases", SCHEMA_NAMES, 1, 12, .to = NULL },
 		{ "prologue", SCHEMA_OCTETS, 0, sizeof(d->prologue), .to = NULL },
 		{ "code", SCHEMA_GROUP, .to = NULL },
 		{ "code.red_zone", SCHEMA_BOOL, .to = &d->red_zone },
@@ -125,7 +129,7 @@ static int check_os(struct os_desc *d, const char *path, struct hv_err *e)
 
 	if (!rc)
 		take_prologue(d);
-	return rc;
+	return rc ? rc : take_releases(d, e);
 }
 
 int os_desc_read(const char *path, struct os_desc *d, struct hv_err *e)
@@ -134,7 +138,7 @@ int os_desc_read(const char *path, struct os_desc *d, struct hv_err *e)
 
 	memset(d, 0, sizeof(*d));
 	base_name(path, d->file, sizeof(d->file));
-	rc = read_cfg(&d->cfg, path, e);
+	rc = conf_read(&d->cfg, path, e);
 	if (rc)
 		return rc;
 	rc = check_os(d, path, e);
@@ -151,5 +155,5 @@ void os_desc_free(struct os_desc *d)
 bool os_desc_serves(const struct os_desc *d, const struct hv_os *os)
 {
 	return !strcmp(d->os, os->type) && !strcmp(d->arch, os->arch) && !strcmp(d->abi, os->abi) &&
-	       hv_release_in(os->release, d->release_min, d->release_max);
+	       hv_release_in(os->release, d->releases);
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 bin_PROGRAMS += hvdrv-repo
-hvdrv_repo_SOURCES = repo/main.c repo/desc.c repo/desc.h repo/schema.c repo/schema.h repo/skeleton.c \
+hvdrv_repo_SOURCES = repo/main.c repo/conf.c repo/conf.h repo/desc.c repo/desc.h repo/schema.c repo/schema.h repo/skeleton.c \
 	repo/skeleton.h repo/emit.c repo/emit.h repo/build.c repo/build.h \
 	repo/elf.c repo/key.c repo/key.h
 hvdrv_repo_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/repo
@@ -10,4 +10,4 @@ hvdrv_repo_LDADD = libplace.la libcore.la $(CONFIG_LIBS) $(ELF_LIBS) $(SODIUM_LI
 devicesdir = $(pkgdatadir)/devices
 dist_devices_DATA = repo/devices/blkif.conf repo/devices/nvme.conf repo/devices/nvme-direct.conf
 osesdir = $(pkgdatadir)/oses
-dist_oses_DATA = repo/oses/linux-6.1-x86_64.conf
+dist_oses_DATA = repo/oses/linux-6.1-x86_64.conf repo/oses/linux-6.12-x86_64.conf repo/oses/linux-x86_64.inc

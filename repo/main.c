@@ -304,7 +304,7 @@ static struct json_object *row_of(const char *id, const struct hv_image *img, co
 	add(row, "device", h->device);
 	add(row, "class", h->class);
 	add(row, "mode", h->mode);
-	snprintf(os, sizeof(os), "%s %s-%s", h->os, h->release_min, h->release_max);
+	snprintf(os, sizeof(os), "%s %s", h->os, h->releases);
 	add(row, "os", os);
 	add(row, "arch", h->os_arch);
 	json_object_object_add(row, "version", json_object_new_int(h->version));
@@ -452,9 +452,8 @@ static int cmd_show(struct opts *o)
 		return fail(rc, &e);
 	}
 	by = signer(&img, &ring, &ve);
-	printf("id         %s\ndevice     %s, version %u\nclass      %s, %s\nos         %s %s to %s, %s, %s\n", id, img.h.device,
-	       img.h.version, img.h.class, img.h.mode, img.h.os, img.h.release_min, img.h.release_max, img.h.os_arch,
-	       img.h.os_abi);
+	printf("id         %s\ndevice     %s, version %u\nclass      %s, %s\nos         %s %s, %s, %s\n", id, img.h.device,
+	       img.h.version, img.h.class, img.h.mode, img.h.os, img.h.releases, img.h.os_arch, img.h.os_abi);
 	printf("contract   %u\ncode       %u bytes, constants %u bytes\nqueue      %u pages and %u per tag\n", img.h.abi,
 	       img.h.code_size, img.h.payload_size - img.h.code_size, img.h.queue_fixed_pages, img.h.queue_pages_per_tag);
 	show_time(&img);

@@ -77,6 +77,7 @@ static const char *allowed(const struct schema_key *k, char *buf, size_t size)
 	case SCHEMA_LINE: snprintf(buf, size, "a text of %d to %d characters", k->min, k->max); break;
 	case SCHEMA_WORD: snprintf(buf, size, "one of the texts: %s", k->words); break;
 	case SCHEMA_OCTETS: snprintf(buf, size, "an array of %d to %d numbers from 0 to 255", k->min, k->max); break;
+	case SCHEMA_NAMES: snprintf(buf, size, "an array of %d to %d texts without blanks", k->min, k->max); break;
 	case SCHEMA_WORDS:
 		if (!k->max)
 			return "an empty list ( )";
@@ -123,18 +124,29 @@ static bool among(const char *words, const char *word)
 	return false;
 }
 
+static bool no_blanks(const char *text)
+{
+	while (isgraph((unsigned char)*text))
+		text++;
+	return !*text;
+}
+
 static bool text_ok(const struct schema_key *k, const char *text)
 {
 	int len = strlen(text);
 
-	if (k->kind == SCHEMA_WORD || k->kind == SCHEMA_WORDS)
+	if (k->kind == SCHEMA_WORD)
 		return among(k->words, text);
-	if (len < k->min || len > k->max)
-		return false;
-	for (; k->kind == SCHEMA_NAME && *text; text++)
-		if (!isgraph((unsigned char)*text))
-			return false;
-	return true;
+	return len >= k->min && len <= k->max && (k->kind == SCHEMA_LINE || no_blanks(text));
+}
+
+static bool element_ok(const config_setting_t *v, const struct schema_key *k)
+{
+	const char *text = config_setting_get_string(v);	/* NULL when it is none */
+
+	if (k->kind == SCHEMA_OCTETS)
+		return in_range(v, 0, 255);
+	return text && (k->kind == SCHEMA_WORDS ? among(k->words, text) : *text && no_blanks(text));
 }
 
 static bool elements_ok(const config_setting_t *s, const struct schema_key *k)
@@ -143,13 +155,9 @@ static bool elements_ok(const config_setting_t *s, const struct schema_key *k)
 
 	if (n < k->min || n > k->max)
 		return false;
-	for (int i = 0; i < n; i++) {
-		const config_setting_t *v = config_setting_get_elem(s, i);
-
-		if (k->kind == SCHEMA_OCTETS ? !in_range(v, 0, 255)
-					     : config_setting_type(v) != CONFIG_TYPE_STRING || !text_ok(k, config_setting_get_string(v)))
+	for (int i = 0; i < n; i++)
+		if (!element_ok(config_setting_get_elem(s, i), k))
 			return false;
-	}
 	return true;
 }
 
@@ -162,7 +170,8 @@ static bool value_ok(const config_setting_t *s, const struct schema_key *k)
 	case SCHEMA_OPEN: return type == CONFIG_TYPE_GROUP;
 	case SCHEMA_BOOL: return type == CONFIG_TYPE_BOOL;
 	case SCHEMA_NUMBER: return in_range(s, k->min, k->max);
-	case SCHEMA_OCTETS: return type == CONFIG_TYPE_ARRAY && elements_ok(s, k);
+	case SCHEMA_OCTETS:
+	case SCHEMA_NAMES: return type == CONFIG_TYPE_ARRAY && elements_ok(s, k);
 	case SCHEMA_WORDS: return (type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST) && elements_ok(s, k);
 	default: return type == CONFIG_TYPE_STRING && text_ok(k, config_setting_get_string(s));
 	}

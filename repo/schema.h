@@ -17,6 +17,7 @@ enum schema_kind {
 	SCHEMA_WORD,		/* a text that is one of the words */
 	SCHEMA_BOOL,
 	SCHEMA_OCTETS,		/* an array of min to max numbers, 0 to 255 */
+	SCHEMA_NAMES,		/* an array of min to max texts without blanks */
 	SCHEMA_WORDS,		/* a list of min to max texts that are among the words */
 };
 

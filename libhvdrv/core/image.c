@@ -37,14 +37,16 @@ static bool texts_ok(const struct hv_image_header *h)
 	return is_text(h->device, sizeof(h->device)) && is_text(h->class, sizeof(h->class)) &&
 	       is_text(h->mode, sizeof(h->mode)) && is_text(h->os, sizeof(h->os)) &&
 	       is_text(h->os_arch, sizeof(h->os_arch)) && is_text(h->os_abi, sizeof(h->os_abi)) &&
-	       is_text(h->release_min, sizeof(h->release_min)) && is_text(h->release_max, sizeof(h->release_max)) &&
-	       is_text(h->generator, sizeof(h->generator));
+	       is_text(h->releases, sizeof(h->releases)) && is_text(h->generator, sizeof(h->generator));
 }
 
 static int check_header(const struct hv_image_header *h, size_t len, struct hv_err *e)
 {
 	if (memcmp(h->magic, HV_IMAGE_MAGIC, 8))
 		return hv_err(e, EINVAL, "not a driver image");
+	if (h->format < HV_IMAGE_FORMAT)
+		return hv_err(e, ENOTSUP, "image format %u, of an older hvdrv, this one knows %u: generate it again", h->format,
+			      HV_IMAGE_FORMAT);
 	if (h->format != HV_IMAGE_FORMAT)
 		return hv_err(e, ENOTSUP, "image format %u, this hvdrv knows %u: update hvdrv", h->format, HV_IMAGE_FORMAT);
 	if (h->header_size != sizeof(*h) || h->payload_size > HVDRV_SLOT_SIZE || h->code_size > h->payload_size ||
@@ -52,6 +54,8 @@ static int check_header(const struct hv_image_header *h, size_t len, struct hv_e
 		return hv_err(e, EINVAL, "damaged: its sizes do not agree");
 	if (!texts_ok(h))
 		return hv_err(e, EINVAL, "damaged: a text field is not text");
+	if (!hv_releases_ok(h->releases))
+		return hv_err(e, EINVAL, "damaged: \"%s\" is no list of releases", h->releases);
 	for (int i = 0; i < HVDRV_ENTRIES; i++)
 		if (h->entry[i] != HVDRV_ENTRY_OFFSET(i) || h->entry[i] >= h->code_size)
 			return hv_err(e, EINVAL, "damaged: entry %d is not where the contract puts it", i);
@@ -176,9 +180,69 @@ static int cmp_release(const char *rel, const char *bound)
 	return 0;
 }
 
-bool hv_release_in(const char *release, const char *min, const char *max)
+struct release_range {
+	char min[HV_RELEASES_SIZE], max[HV_RELEASES_SIZE];
+};
+
+/* "6.1" from *s on, which goes behind it. */
+static bool scan_bound(const char **s, char bound[HV_RELEASES_SIZE])
 {
-	return isdigit((unsigned char)release[0]) && cmp_release(release, min) >= 0 && cmp_release(release, max) <= 0;
+	const char *from = *s;
+	size_t len;
+
+	do {
+		if (!isdigit((unsigned char)**s))
+			return false;
+		while (isdigit((unsigned char)**s))
+			(*s)++;
+	} while (**s == '.' && (*s)[1] != '.' && *++*s);
+	len = *s - from;
+	if (len >= HV_RELEASES_SIZE || (*s)[-1] == '.')
+		return false;
+	memcpy(bound, from, len);
+	bound[len] = 0;
+	return true;
+}
+
+/* The next part of a list: 1; 0 at its end; -1 when that is none. */
+static int scan_range(const char **s, struct release_range *r)
+{
+	if (!**s)
+		return 0;
+	if (!scan_bound(s, r->min))
+		return -1;
+	if (strncmp(*s, "..", 2)) {
+		strcpy(r->max, r->min);
+	} else {
+		*s += 2;
+		if (!scan_bound(s, r->max) || cmp_release(r->min, r->max) > 0)
+			return -1;
+	}
+	if (!**s)
+		return 1;
+	return *(*s)++ == ',' && **s ? 1 : -1;
+}
+
+bool hv_release_in(const char *release, const char *list)
+{
+	struct release_range r;
+
+	if (!isdigit((unsigned char)release[0]) || !hv_releases_ok(list))
+		return false;
+	while (scan_range(&list, &r) > 0)
+		if (cmp_release(release, r.min) >= 0 && cmp_release(release, r.max) <= 0)
+			return true;
+	return false;
+}
+
+bool hv_releases_ok(const char *list)
+{
+	struct release_range r;
+	int rc = *list ? 1 : -1;
+
+	while (rc > 0)
+		rc = scan_range(&list, &r);
+	return !rc;
 }
 
 int hv_image_fits(const struct hv_image *img, const struct hv_os *os, const char *class, const char *mode,
@@ -194,8 +258,7 @@ int hv_image_fits(const struct hv_image *img, const struct hv_os *os, const char
 	if (strcmp(h->os, os->type) || strcmp(h->os_arch, os->arch) || strcmp(h->os_abi, os->abi))
 		return hv_err(e, ENOEXEC, "is for %s %s (%s), the guest runs %s %s (%s)", h->os, h->os_arch, h->os_abi,
 			      os->type, os->arch, os->abi);
-	if (!hv_release_in(os->release, h->release_min, h->release_max))
-		return hv_err(e, ENOEXEC, "is for %s %s to %s, the guest runs %s", h->os, h->release_min,
-			      h->release_max, os->release);
+	if (!hv_release_in(os->release, h->releases))
+		return hv_err(e, ENOEXEC, "is for %s %s, the guest runs %s", h->os, h->releases, os->release);
 	return 0;
 }

@@ -19,8 +19,9 @@
 #include "util/err.h"
 
 #define HV_IMAGE_MAGIC "HVDRVIMG"
-#define HV_IMAGE_FORMAT 1u
+#define HV_IMAGE_FORMAT 2u	/* 1 had one range of releases */
 #define HV_IMAGE_SUFFIX ".hvi"
+#define HV_RELEASES_SIZE 64	/* of a list of releases, with its end */
 #define HV_KEY_BYTES 32		/* Ed25519 public key */
 
 struct hv_image_header {
@@ -37,7 +38,7 @@ struct hv_image_header {
 	uint64_t created;		/* seconds since 1970 */
 	char device[32], class[16], mode[16];
 	char os[16], os_arch[16], os_abi[32];
-	char release_min[32], release_max[32];
+	char releases[HV_RELEASES_SIZE];	/* those that it serves: hv_release_in() */
 	char generator[32];
 	uint8_t payload_hash[32];	/* BLAKE2b-256 */
 	uint8_t key[HV_KEY_BYTES];	/* who signed */
@@ -65,7 +66,7 @@ struct hv_keyring {
 	struct hv_key *key;
 };
 
-/* Parses a copy of buf. 0; -EINVAL damaged; -ENOTSUP a newer format; -ENOMEM. On success hv_image_free() it. */
+/* Parses a copy of buf. 0; -EINVAL damaged; -ENOTSUP another format; -ENOMEM. On success hv_image_free() it. */
 int hv_image_parse(const void *buf, size_t len, struct hv_image *img, struct hv_err *e);
 int hv_image_load(const char *path, struct hv_image *img, struct hv_err *e);
 void hv_image_free(struct hv_image *img);
@@ -87,8 +88,14 @@ int hv_image_verify(const struct hv_image *img, const struct hv_keyring *ring, s
 int hv_image_fits(const struct hv_image *img, const struct hv_os *os, const char *class, const char *mode,
 		  struct hv_err *e);
 
-/* "6.1.0-56-amd64" within "6.1".."6.1"? Compares as many numbers as the bound has. */
-bool hv_release_in(const char *release, const char *min, const char *max);
+/*
+ * Is a guest's release, "6.1.0-56-amd64", in a list: "6.1,6.3..6.6"? A part is in when it begins with these numbers, or is from
+ * the first to what begins with the second. False also for a list that is not one.
+ */
+bool hv_release_in(const char *release, const char *list);
+
+/* Is it such a list: parts with commas between them, numbers with dots between them, ranges that do not end before they begin? */
+bool hv_releases_ok(const char *list);
 
 /* Every file of DIR that ends in .pub. A missing folder is an empty ring. 0 or -errno with the file that is wrong. */
 int hv_keyring_load(const char *dir, struct hv_keyring *ring, struct hv_err *e);

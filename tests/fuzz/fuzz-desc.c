@@ -35,8 +35,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char path[32];
 	int fd;
 
-	if (memmem(data, size, "@include", 8))		/* would read any file of this machine */
-		return 0;
 	as_file(data, size, path, &fd);
 	if (!device_desc_read(path, &dev, &e)) {
 		MUST(dev.device && dev.skeleton && dev.fixed_pages >= 0 && dev.pages_per_tag >= 0);
@@ -44,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		device_desc_free(&dev);
 	}
 	if (!os_desc_read(path, &os, &e)) {
-		MUST(os.os && os.release_min && os.prologue_len <= (int)sizeof(os.prologue));
+		MUST(os.os && hv_releases_ok(os.releases) && os.prologue_len <= (int)sizeof(os.prologue));
 		os_desc_serves(&os, &(struct hv_os){ .type = "linux", .release = "6.1" });
 		os_desc_free(&os);
 	}

@@ -34,7 +34,7 @@ static void check_texts(const struct hv_image *img)
 	snprintf(os.type, sizeof(os.type), "%s", img->h.os);
 	snprintf(os.arch, sizeof(os.arch), "%s", img->h.os_arch);
 	snprintf(os.abi, sizeof(os.abi), "%.31s", img->h.os_abi);
-	snprintf(os.release, sizeof(os.release), "%s", img->h.release_max);
+	snprintf(os.release, sizeof(os.release), "%s", img->h.releases);
 	hv_image_fits(img, &os, img->h.class, img->h.mode, &e);
 }
 

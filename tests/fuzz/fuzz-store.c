@@ -102,7 +102,7 @@ static void strings(struct store *s)
 		MUST(*p >= ' ' && *p <= '~');
 	if (hv_str_is_name(a, HVDRV_NAME_MAX))
 		MUST(strlen(a) <= HVDRV_NAME_MAX && !strpbrk(a, "/\\ \n,="));
-	hv_release_in(a, b, c);
+	MUST(!hv_release_in(a, b) || hv_releases_ok(b));
 	free(a);
 	free(b);
 	free(c);

@@ -24,11 +24,11 @@ def read(*path):
         return f.read()
 
 
-def header(code, payload, magic=b"HVDRVIMG", fmt=1):
+def header(code, payload, magic=b"HVDRVIMG", fmt=2):
     entries = [k * 32 for k in range(5)] + [0] * 3
     h = magic + struct.pack("<8I8IQ", fmt, HEADER, code, payload, 1, 1, 2, 1, *entries, 1700000000)
     for text, size in (("blkif", 32), ("block", 16), ("virtual", 16), ("linux", 16), ("x86_64", 16),
-                       ("linux-kernel", 32), ("6.1", 32), ("6.1", 32), ("hvdrv-repo-0", 32)):
+                       ("linux-kernel", 32), ("6.1,6.3..6.6,6.12", 64), ("hvdrv-repo-0", 32)):
         h += text.encode().ljust(size, b"\0")
     return h.ljust(HEADER, b"\0")
 
@@ -44,7 +44,7 @@ def image():
     code = (b"\xf3\x0f\x1e\xfa\x31\xc0\xc3\xcc" + b"\xcc" * 24) * 6
     whole = header(len(code), len(code) + 8) + code + b"constant"
     put("image", [b"\0" + whole, b"\1" + whole, b"\1" + whole[:-9], b"\0" + whole[:100], b"\0",
-                  b"\0" + header(4, 4, b"NOTANIMG") + b"1234", b"\0" + header(4, 4, fmt=2) + b"1234"])
+                  b"\0" + header(4, 4, b"NOTANIMG") + b"1234", b"\0" + header(4, 4, fmt=1) + b"1234"])
 
 
 def params():
@@ -72,12 +72,13 @@ def record():
 
 
 def desc():
-    device, system = read("repo", "devices", "blkif.conf"), read("repo", "oses", "linux-6.1-x86_64.conf")
+    device, system = read("repo", "devices", "blkif.conf"), read("repo", "oses", "linux-x86_64.inc")
     small = b'device="d";class="block";mode="virtual";skeleton="ring";version=1;queue={fixed_pages=1;pages_per_tag=0;};\n'
     tail = b"numbers={a={b=1;};};layout={r={f={at=0;size=4;};};};opcode={read=0;write=1;write_fua=2;flush=3;discard=4;" \
            b"write_zeroes=5;};status={ok=0;};"
     put("desc", [device, read("repo", "devices", "nvme.conf"), system, small + tail, small, device.replace(b"stride", b"a-b*"), system.replace(b"0xf3", b"0xfff3"),
-                 device.replace(b'"ring"', b'"../ring"'), b"a = ", b'version = "x";'])
+                 device.replace(b'"ring"', b'"../ring"'), b"a = ", b'version = "x";', b'@include "none.inc"\n', b'os="x";\n @include "../x.inc"\n',
+                 system.replace(b'"6.12"', b'"6.3..6.1"')])
 
 
 def elf():
@@ -191,7 +192,7 @@ def check():
 
 def store():
     uuid = "/vm/8f2a510e-6d3b-4c77-9a10-7e461bd2035c"
-    put("store", ["\0\x10\0\0\0" + "12\0", "\0\xff\xff\0\0" + "0x1f\0", "\1" + "20G\0" + "00" * 16 + "\0\x1b[31m\\x\0", "\1" + "6.1.0\0" + "6.1\0" + "6.2\0",
+    put("store", ["\0\x10\0\0\0" + "12\0", "\0\xff\xff\0\0" + "0x1f\0", "\1" + "20G\0" + "00" * 16 + "\0\x1b[31m\\x\0", "\1" + "6.1.0\0" + "6.1..6.6,6.12\0" + "6.2\0",
                   "\2\5\0" + uuid + "\0" + "0\n1\n3\0data\0x\0y\0", "\3web1\0data\0" + "0\n5\n7\0name\0web1\0" + uuid + "\0" + "0\n4\0a\0data\0" + uuid + "\0",
                   "\3" + "5\0data\0" + uuid + "-1\0" + "2\0data\0" + uuid + "\0", "\4" + "0\n1\n999\n1000\nx\0", "\3Domain-0\0x\0"])
 

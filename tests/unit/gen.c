@@ -6,6 +6,7 @@
 const char gen_device[] = UNIT_SRCDIR "/repo/devices/blkif.conf";
 const char gen_nvme[] = UNIT_SRCDIR "/repo/devices/nvme.conf";
 const char gen_os[] = UNIT_SRCDIR "/repo/oses/linux-6.1-x86_64.conf";
+const char gen_rules[] = UNIT_SRCDIR "/repo/oses/linux-x86_64.inc";
 const struct build_paths gen_paths = { UNIT_SRCDIR "/frontend/driver", UNIT_SRCDIR "/include" };
 
 void gen_conf(const char *path, const char *of, const struct gen_change *c)

@@ -23,5 +23,6 @@ void gen_nvme_layout(const char *conf, struct hv_nvme_layout *l);
 
 extern const struct build_paths gen_paths;
 extern const char gen_device[], gen_nvme[], gen_os[];	/* the project's own descriptions */
+extern const char gen_rules[];	/* what that of the OS includes: all but the summary */
 
 #endif

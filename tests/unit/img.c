@@ -22,8 +22,7 @@ static void header(struct hv_image_header *h)
 	strcpy(h->os, img_os.type);
 	strcpy(h->os_arch, img_os.arch);
 	strcpy(h->os_abi, img_os.abi);
-	strcpy(h->release_min, "6.1");
-	strcpy(h->release_max, "6.1");
+	strcpy(h->releases, "6.1");
 	strcpy(h->generator, "test");
 	for (int i = 0; i < HVDRV_ENTRIES; i++)
 		h->entry[i] = HVDRV_ENTRY_OFFSET(i);

@@ -86,7 +86,8 @@ static const struct {
 	int rc;
 	uint64_t v;
 } numbers[] = {
-	{ FIELD(magic), "not a driver image", -EINVAL, 0 }, { FIELD(format), "update hvdrv", -ENOTSUP, 2 }, { FIELD(format), "update hvdrv", -ENOTSUP, 0 },
+	{ FIELD(magic), "not a driver image", -EINVAL, 0 }, { FIELD(format), "update hvdrv", -ENOTSUP, 3 }, { FIELD(format), "of an older hvdrv, this one knows 2: generate it", -ENOTSUP, 1 },
+	{ FIELD(format), "generate it", -ENOTSUP, 0 }, { FIELD(releases), "no list of releases", -EINVAL, '6' | '-' << 8 }, { FIELD(releases), "no list", -EINVAL, 0 },
 	{ FIELD(header_size), "sizes", -EINVAL, 511 }, { FIELD(code_size), "sizes", -EINVAL, 0xffffffff }, { FIELD(code_size), "entry 0", -EINVAL, 0 },
 	{ FIELD(code_size), "entry 4", -EINVAL, 128 }, { FIELD(payload_size), "sizes", -EINVAL, HVDRV_SLOT_SIZE + 1 },
 	{ FIELD(payload_size), "sizes", -EINVAL, 0xffffffff }, { FIELD(payload_size), "sizes", -EINVAL, 0 },
@@ -115,7 +116,7 @@ static const struct {
 	const char *name;
 	size_t at, size;
 } texts[] = {
-	{ FIELD(device) }, { FIELD(class) }, { FIELD(mode) }, { FIELD(os) }, { FIELD(os_arch) }, { FIELD(os_abi) }, { FIELD(release_min) }, { FIELD(release_max) }, { FIELD(generator) },
+	{ FIELD(device) }, { FIELD(class) }, { FIELD(mode) }, { FIELD(os) }, { FIELD(os_arch) }, { FIELD(os_abi) }, { FIELD(releases) }, { FIELD(generator) },
 };
 
 START_TEST(text_field)
@@ -192,20 +193,38 @@ START_TEST(id)
 END_TEST
 
 static const struct {
-	const char *release, *min, *max;
+	const char *release, *list;
 	bool in;
 } releases[] = {
-	{ "6.1.0-56-amd64", "6.1", "6.1", true }, { "6.1", "6.1", "6.1", true }, { "6.1.99", "6.1", "6.1", true }, { "6.2.0", "6.1", "6.1", false },
-	{ "6.0.9", "6.1", "6.1", false }, { "6.10.1", "6.1", "6.1", false }, { "6", "6.1", "6.1", false }, { "5.10", "5.4", "6.1", true },
-	{ "6.1.5", "6.1.4", "6.1.6", true }, { "6.1.3", "6.1.4", "6.1.6", false }, { "6.1.7", "6.1.4", "6.1.6", false }, { "6.5", "6", "6", true },
-	{ "", "6.1", "6.1", false }, { "linux", "6.1", "6.1", false }, { "-6.1", "6.1", "6.1", false }, { "6.x", "6.1", "6.1", false },
-	{ "66.1", "6.1", "6.1", false }, { "99999999999999999999999.1", "6.1", "6.1", false }, { "6.1", "6.x", "6.x", false },
+	{ "6.1.0-56-amd64", "6.1", true }, { "6.1", "6.1", true }, { "6.1.99", "6.1", true }, { "6.2.0", "6.1", false }, { "6.0.9", "6.1", false },
+	{ "6.10.1", "6.1", false }, { "6", "6.1", false }, { "5.10", "5.4..6.1", true }, { "6.1.5", "6.1.4..6.1.6", true }, { "6.1.3", "6.1.4..6.1.6", false },
+	{ "6.1.7", "6.1.4..6.1.6", false }, { "6.5", "6", true }, { "6.5", "6.1..6", true }, { "7.0", "6.1..6", false }, { "", "6.1", false }, { "linux", "6.1", false },
+	{ "-6.1", "6.1", false }, { "6.x", "6.1", false }, { "66.1", "6.1", false }, { "99999999999999999999999.1", "6.1", false },
+	{ "6.12.9+deb13-amd64", "6.1,6.12", true }, { "6.1.0", "6.1,6.12", true }, { "6.2.0", "6.1,6.12", false }, { "6.12", "6.1,6.3..6.6,6.12", true },
+	{ "6.6.1", "6.1,6.3..6.6,6.12", true }, { "6.7", "6.1,6.3..6.6,6.12", false }, { "6.1", "6.1,", false },
 };
 
 START_TEST(release)
 {
-	ck_assert_msg(hv_release_in(releases[_i].release, releases[_i].min, releases[_i].max) == releases[_i].in, "%s in %s to %s",
-		      releases[_i].release, releases[_i].min, releases[_i].max);
+	ck_assert_msg(hv_release_in(releases[_i].release, releases[_i].list) == releases[_i].in, "%s in %s", releases[_i].release, releases[_i].list);
+}
+END_TEST
+
+START_TEST(release_list)
+{
+	static const char *const good[] = { "6", "6.1", "6.1.0", "6.1..6.6", "6.1..6", "6.1,6.12", "1,2,3..4,5", "6.1..6.1" };
+	static const char *const bad[] = { "", ",", "6.1,", ",6.1", "6.1,,6.2", "6.", ".6", "6..", "..6", "6...7", "6.1..6.0", "7..6", "6.x", "x", "6.1 ", " 6.1", "6.1-6.2", "6.1..6.2..6.3", "6.1;6.2" };
+	char longer[HV_RELEASES_SIZE + 20];
+
+	for (size_t i = 0; i < N(good); i++)
+		ck_assert_msg(hv_releases_ok(good[i]), "%s", good[i]);
+	for (size_t i = 0; i < N(bad); i++) {
+		ck_assert_msg(!hv_releases_ok(bad[i]), "\"%s\"", bad[i]);
+		ck_assert(!hv_release_in("6.1", bad[i]));
+	}
+	memset(longer, '6', sizeof(longer));
+	longer[sizeof(longer) - 1] = 0;
+	ck_assert(!hv_releases_ok(longer));
 }
 END_TEST
 
@@ -312,7 +331,7 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	Suite *s = unit_new("image", (const TTest *[]){ whole, every_byte, every_length, signature, id, fits, load, keyring, NULL });
+	Suite *s = unit_new("image", (const TTest *[]){ release_list, whole, every_byte, every_length, signature, id, fits, load, keyring, NULL });
 
 	unit_loop(s, "number", number, N(numbers));
 	unit_loop(s, "text", text_field, N(texts));

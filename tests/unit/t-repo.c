@@ -95,7 +95,7 @@ START_TEST(same_id)
 	ck_assert_uint_eq(a.h.payload_size, b.h.payload_size);
 	ck_assert_mem_eq(a.payload, b.payload, a.h.payload_size);
 	ck_assert_str_eq(a.h.device, "blkif");
-	ck_assert_str_eq(a.h.release_min, "6.1");
+	ck_assert_str_eq(a.h.releases, "6.1,6.12");
 	ck_assert_uint_eq(a.h.queue_fixed_pages, 2);
 	ck_assert_uint_eq(a.h.queue_pages_per_tag, 1);
 	ck_assert_uint_le(a.h.payload_size, HVDRV_SLOT_SIZE);
@@ -313,12 +313,18 @@ START_TEST(wrong_keys)
 }
 END_TEST
 
+#define RELEASES "releases = [ \"6.1\", \"6.12\" ];"
 static const struct {
 	const char *from, *to, *says;
 } bad_os[] = {
 	{ "os      = \"linux\";", "", "wrong.conf:1: os is missing: it must be a text of 1 to 15 characters" }, { "os      = \"linux\";", "os = 5;", "os must be a text" },
 	{ "arch    = \"x86_64\";", "arch = \"arm64\";", "arch must be one of the texts: x86_64, it is \"arm64\"" },
-	{ "release = { min", "release = { from = \"6\"; min", "release.from is unknown; known here: min, max" }, { "{ min = \"6.1\";", "{", "release.min is missing" },
+	{ RELEASES, "", "releases is missing: it must be an array of 1 to 12 texts" }, { RELEASES, "releases = \"6.1\";", "releases must be an array" },
+	{ RELEASES, "releases = [ ];", "releases must be an array of 1 to 12" }, { RELEASES, "releases = [ 6 ];", "releases must be an array" },
+	{ RELEASES, "releases = [ \"6.1\", \"6.x\" ];", "like \"6.1\" or \"6.1..6.6\", \"6.x\" is none" }, { RELEASES, "releases = [ \"6.1,6.2\" ];", "\"6.1,6.2\" is none" },
+	{ RELEASES, "releases = [ \"6.6..6.1\" ];", "\"6.6..6.1\" is none" }, { RELEASES, "releases = [ \"6.1 \" ];", "releases must be an array" },
+	{ RELEASES, "releases = [ \"6.1000000000000000000000000\", \"6.2000000000000000000000000000000000000\" ];", "at most 63 characters in all" },
+	{ RELEASES, "release = { min = \"6.1\"; max = \"6.1\"; };", "release is unknown" },
 	{ "[ 0xf3, 0x0f, 0x1e, 0xfa ]", "0xf3", "prologue must be an array of 0 to 16 numbers from 0 to 255, it is 243" },
 	{ "[ 0xf3, 0x0f, 0x1e, 0xfa ]", "[ 0xf3, 256 ]", "prologue must be an array" }, { "[ 0xf3, 0x0f, 0x1e, 0xfa ]", "[ \"x\" ]", "prologue must be an array" },
 	{ "[ 0xf3, 0x0f, 0x1e, 0xfa ]", "[ 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1 ]", "prologue must be an array" },
@@ -336,11 +342,85 @@ START_TEST(wrong_os)
 	struct hv_err e = { 0 };
 	struct os_desc os;
 
-	gen_conf(conf, gen_os, c);
+	gen_conf(conf, gen_rules, c);
 	ck_assert_int_eq(os_desc_read(conf, &os, &e), -EINVAL);
 	ck_contains(e.text, bad_os[_i].says);
 	ck_assert_msg(has_place(e.text), "%s", e.text);
 	ck_assert_int_eq(os_desc_read(unit_path("none"), &os, &e), -ENOENT);
+}
+END_TEST
+
+/* ---- what a description includes ---- */
+
+static const struct {
+	const char *main, *inc, *says;		/* says NULL: it is taken */
+} includes[] = {
+	{ "@include \"a.inc\"\n", NULL, NULL }, { "# x\n \t@include \t\"a.inc\" \r\n", NULL, NULL }, { "@include \"a.inc\"", NULL, NULL },
+	{ "@include \"a.inc\"\nmode = 5;\n", NULL, "os.conf:2: mode is unknown" },
+	{ "\n@include \"../a.inc\"\n", NULL, "os.conf:2: must be @include \"NAME.inc\" and nothing else" }, { "@include \"/etc/passwd\"\n", NULL, "must be @include" },
+	{ "@include \"a.conf\"\n", NULL, "must be @include" }, { "@include \".inc\"\n", NULL, "must be @include" }, { "@include \"\"\n", NULL, "must be @include" },
+	{ "@include a.inc\n", NULL, "must be @include" }, { "@include \"a.inc\n", NULL, "must be @include" }, { "@include \"a.inc\" os = \"x\";\n", NULL, "must be @include" },
+	{ "@include \"a\\.inc\"\n", NULL, "must be @include" }, { "@includes \"a.inc\"\n", NULL, "must be @include" },
+	{ "os = \"linux\"; # @include \"../x\"\n@include \"a.inc\"\n", NULL, "duplicate" },
+	{ "@include \"b.inc\"\n", NULL, "os.conf:1: @include \"b.inc\": there is no such file beside this one" },
+	{ "@include \"a.inc\"\n", "@include \"a.inc\"\n", "a.inc:1: a file that is included may not include another" },
+	{ "@include \"a.inc\"\n", "\nos = ;\n", "a.inc:2: syntax error" }, { "@include \"a.inc\"\n", "\n\nos = 5;\n", "a.inc:3: os must be a text" },
+	{ "@include \"a.inc\"\n", "code = {\n  fpu = 5;\n};\n", "a.inc:2: code.fpu must be true or false" },
+	{ "@include \"a.inc\"\n", "\n\ncode = { };\n", "is missing" },
+};
+
+START_TEST(include)
+{
+	char *rules = unit_read(gen_rules, NULL);
+	const char *inc = includes[_i].inc ? includes[_i].inc : rules;
+	struct hv_err e = { 0 };
+	struct os_desc os;
+	int rc;
+
+	unit_write(unit_path("a.inc"), inc, strlen(inc));
+	unit_write(unit_path("a.conf"), inc, strlen(inc));
+	unit_write(unit_path("os.conf"), includes[_i].main, strlen(includes[_i].main));
+	rc = os_desc_read(unit_path("os.conf"), &os, &e);
+	if (!includes[_i].says) {
+		ck_assert_msg(!rc, "%s", e.text);
+		ck_assert_str_eq(os.abi, "linux-kernel");
+		os_desc_free(&os);
+		return;
+	}
+	ck_assert_int_eq(rc, -EINVAL);
+	ck_contains(e.text, includes[_i].says);
+}
+END_TEST
+
+/* From either description the very same image, which serves the guests of both. */
+START_TEST(one_for_both)
+{
+	static const char *const oses[] = { UNIT_SRCDIR "/repo/oses/linux-6.1-x86_64.conf", UNIT_SRCDIR "/repo/oses/linux-6.12-x86_64.conf" };
+	struct hv_os guest = { "linux", "x86_64", "linux-kernel", "6.12.9+deb12-amd64" };
+	struct device_desc dev;
+	struct hv_err e = { 0 };
+	struct os_desc os;
+	struct hv_image img;
+	char id[2][65];
+	int rc;
+
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(device_desc_read(gen_device, &dev, &e), 0);
+		ck_assert_msg(!os_desc_read(oses[i], &os, &e), "%s", e.text);
+		ck_assert_str_eq(os.releases, "6.1,6.12");
+		rc = build_image(&dev, &os, &gen_paths, &img, &e);
+		if (rc == -ENOENT) {
+			unit_skip(e.text);
+			return;
+		}
+		ck_assert_msg(!rc, "%s", e.text);
+		ck_assert_int_eq(hv_image_fits(&img, &guest, "block", "virtual", &e), 0);
+		hv_image_id(&img, id[i]);
+		hv_image_free(&img);
+		os_desc_free(&os);
+		device_desc_free(&dev);
+	}
+	ck_assert_str_eq(id[0], id[1]);
 }
 END_TEST
 
@@ -409,13 +489,14 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	Suite *s = unit_new("repo", (const TTest *[]){ deterministic, same_id, no_compiler, nothing_left, serves, keys, not_elf, NULL });
+	Suite *s = unit_new("repo", (const TTest *[]){ deterministic, same_id, one_for_both, no_compiler, nothing_left, serves, keys, not_elf, NULL });
 
 	unit_loop(s, "skeleton-knows-nothing", skeleton_knows_nothing, N(changed));
 	unit_loop(s, "compiler", compiler, N(compilers));
 	unit_loop(s, "skeleton", skeleton, N(skeletons));
 	unit_loop(s, "wrong", wrong, N(bad));
 	unit_loop(s, "wrong-keys", wrong_keys, N(bad_keys));
+	unit_loop(s, "include", include, N(includes));
 	unit_loop(s, "wrong-os", wrong_os, N(bad_os));
 	return s;
 }

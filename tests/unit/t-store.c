@@ -24,8 +24,7 @@ static const char *add(uint32_t version, uint64_t created, const char *release, 
 	img_make(&img, "\x90", 1, false);
 	img.h.version = version;
 	img.h.created = created;
-	strcpy(img.h.release_min, release);
-	strcpy(img.h.release_max, release);
+	strcpy(img.h.releases, release);
 	hv_image_sign(&img, key.secret);
 	ck_assert_msg(!hv_store_add(dir, &img, &key.ring, id, &e), "%s", e.text);
 	hv_image_free(&img);
@@ -36,6 +35,33 @@ static int find(struct hv_image *img, char id[65], struct hv_err *e)
 {
 	return hv_store_find(dir, &key.ring, &img_os, "block", "virtual", img, id, e);
 }
+
+/* One image for more than one release: each of them finds it, what is between them does not. */
+START_TEST(more_releases)
+{
+	static const char *const served[] = { "6.1.0-56-amd64", "6.12.9+deb13-amd64", "6.5.1" };
+	static const char *const other[] = { "6.2.0", "6.11.0", "6.13.0", "6.7.0", "5.10.0", "6.120.1" };
+	struct hv_os os = img_os;
+	char a[65], id[65];
+	struct hv_image img;
+	struct hv_err e;
+
+	setup();
+	add(1, 100, "6.1,6.3..6.6,6.12", a);
+	for (size_t i = 0; i < N(served); i++) {
+		strcpy(os.release, served[i]);
+		ck_assert_int_eq(hv_store_find(dir, &key.ring, &os, "block", "virtual", &img, id, &e), 0);
+		ck_assert_str_eq(id, a);
+		ck_assert_int_eq(hv_image_fits(&img, &os, "block", "virtual", &e), 0);	/* looked at again on placing */
+		hv_image_free(&img);
+	}
+	for (size_t i = 0; i < N(other); i++) {
+		strcpy(os.release, other[i]);
+		ck_assert_int_eq(hv_store_find(dir, &key.ring, &os, "block", "virtual", &img, id, &e), -ENOENT);
+		ck_contains(e.text, "is for linux 6.1,6.3..6.6,6.12, the guest runs");
+	}
+}
+END_TEST
 
 START_TEST(best)
 {
@@ -212,5 +238,5 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	return unit_new("store", (const TTest *[]){ best, none_fits, not_trusted, damaged, refused, checked_again, resolve, each_stops, NULL });
+	return unit_new("store", (const TTest *[]){ best, more_releases, none_fits, not_trusted, damaged, refused, checked_again, resolve, each_stops, NULL });
 }
