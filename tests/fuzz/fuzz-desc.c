@@ -10,8 +10,6 @@ const char *__lsan_default_suppressions(void)
 	return "leak:libconfig.so\n";
 }
 
-static const struct os_desc plain_os = { .file = "os.conf", .prologue = { 0xf3, 0x0f, 0x1e, 0xfa }, .prologue_len = 4 };
-
 static void emit(const struct device_desc *dev, const struct os_desc *os)
 {
 	struct hv_err e = { 0 };
@@ -29,6 +27,7 @@ static void emit(const struct device_desc *dev, const struct os_desc *os)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static struct os_desc linux_os;
 	struct device_desc dev;
 	struct os_desc os;
 	struct hv_err e = { 0 };
@@ -38,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	as_file(data, size, path, &fd);
 	if (!device_desc_read(path, &dev, &e)) {
 		MUST(dev.device && dev.skeleton && dev.fixed_pages >= 0 && dev.pages_per_tag >= 0);
-		emit(&dev, &plain_os);
+		MUST(linux_os.os || !os_desc_read(FUZZ_OS, &linux_os, &e));
+		emit(&dev, &linux_os);
 		device_desc_free(&dev);
 	}
 	if (!os_desc_read(path, &os, &e)) {

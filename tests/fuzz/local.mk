@@ -10,7 +10,7 @@ check_PROGRAMS += $(FUZZERS)
 TESTS += tests/fuzz/t-seeds
 
 FUZZ_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend -I$(srcdir)/repo -I$(srcdir)/xl-plugin -I$(srcdir)/tests/fuzz \
-	-DFUZZ_SKELETONS='"$(abs_srcdir)/frontend/driver"'
+	-DFUZZ_SKELETONS='"$(abs_srcdir)/frontend/driver"' -DFUZZ_OS='"$(abs_srcdir)/repo/oses/linux-x86_64.inc"'
 FUZZ_CFLAGS = $(AM_CFLAGS) -Wno-missing-prototypes $(SODIUM_CFLAGS) $(ZYDIS_CFLAGS) $(JSON_CFLAGS) $(CONFIG_CFLAGS)
 if ENABLE_FUZZ
 FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From descriptions to images: what is wrong is named with its place, and the same input gives the same driver. */
+#include <ctype.h>
 #include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,10 +41,81 @@ START_TEST(deterministic)
 	ck_contains(a, "#define OPCODE_WRITE_ZEROES 64u");
 	ck_contains(a, "static inline void put_segment_gref(uint8_t *p, uint64_t v) { store32(p + 0, v); }");
 	ck_contains(a, "(int16_t)load16(p + 10)");			/* a status is signed */
-	ck_contains(a, "/* blkif.conf:");				/* each with its place */
 	ck_contains(a, "jmp drv_adopt");
 	ck_contains(a, "0xf3, 0x0f, 0x1e, 0xfa");
 	ck_assert_ptr_null(strstr(a, "/work"));				/* nothing of this machine */
+}
+END_TEST
+
+/* The text of line `no` of what is in a file. */
+static const char *line_of(const char *text, unsigned int no)
+{
+	while (--no)
+		text = strchr(text, '\n') + 1;
+	return text;
+}
+
+/* Does a place, "blkif.conf:17", name the line that has this key? */
+static void check_place(const char *place, const char *conf, const char *key)
+{
+	unsigned int no = 0;
+	char want[80];
+	const char *line, *at;
+
+	ck_assert_msg(sscanf(place, "blkif.conf:%u", &no) == 1 && no, "%s: %.30s", key, place);
+	line = line_of(conf, no);
+	snprintf(want, sizeof(want), " %s ", key);
+	at = strstr(line, want);
+	ck_assert_msg(at && at < strchr(line, '\n'), "%s is not in line %u", key, no);
+}
+
+/* Each leaf below a group: a constant with its place behind it, or a field's functions with their place before them. */
+static int check_leaves(const config_setting_t *group, const char *prefix, const char *text, const char *conf)
+{
+	int n = 0;
+
+	for (int i = 0; i < config_setting_length(group); i++) {
+		const config_setting_t *s = config_setting_get_elem(group, i);
+		bool field = config_setting_is_group(s) && config_setting_get_member(s, "at");
+		char name[100], start[140];
+		const char *at;
+
+		snprintf(name, sizeof(name), "%s%s%s", prefix, *prefix ? "_" : "", config_setting_name(s));
+		if (config_setting_is_group(s) && !field) {
+			n += check_leaves(s, name, text, conf);
+			continue;
+		}
+		for (char *c = name; !field && *c; c++)
+			*c = toupper((unsigned char)*c);
+		snprintf(start, sizeof(start), field ? "*/\nstatic inline void put_%s(uint8_t" : "\n#define %s ", name);
+		at = strstr(text, start);
+		ck_assert_msg(at && !strstr(at + 1, start), "\"%s\" is not there once", start);
+		while (field && strncmp(at, "/* ", 3))
+			at--;
+		at = strstr(at, "/* ");
+		check_place(at + 3, conf, config_setting_name(s));
+		n++;
+	}
+	return n;
+}
+
+START_TEST(places)
+{
+	char *conf = unit_read(gen_device, NULL), *text, *at;
+	struct device_desc dev;
+	struct hv_err e = { 0 };
+	int rc;
+
+	text = emitted(gen_device, &rc, &e);
+	ck_assert_int_eq(device_desc_read(gen_device, &dev, &e), 0);
+	ck_assert_int_eq(check_leaves(config_lookup(&dev.cfg, "numbers"), "", text, conf), 12);
+	ck_assert_int_eq(check_leaves(config_lookup(&dev.cfg, "layout"), "", text, conf), 20);
+	ck_assert_int_eq(check_leaves(config_lookup(&dev.cfg, "opcode"), "opcode", text, conf), 7);
+	at = strstr(text, "if (v == -28)");
+	ck_assert_ptr_nonnull(at);
+	check_place(strstr(at, "/* ") + 3, conf, "nospc");
+	ck_contains(text, "/* ---- entries: each begins as linux-x86_64.inc:");	/* what is included has its own file */
+	device_desc_free(&dev);
 }
 END_TEST
 
@@ -489,7 +561,7 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	Suite *s = unit_new("repo", (const TTest *[]){ deterministic, same_id, one_for_both, no_compiler, nothing_left, serves, keys, not_elf, NULL });
+	Suite *s = unit_new("repo", (const TTest *[]){ deterministic, places, same_id, one_for_both, no_compiler, nothing_left, serves, keys, not_elf, NULL });
 
 	unit_loop(s, "skeleton-knows-nothing", skeleton_knows_nothing, N(changed));
 	unit_loop(s, "compiler", compiler, N(compilers));
