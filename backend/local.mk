@@ -38,7 +38,7 @@ hvdrv_worker_LDADD = libserve.la libworkring.la $(SECCOMP_LIBS)
 
 # only what a worker needs of the library: no JSON, no signatures
 noinst_LTLIBRARIES += libworkring.la
-libworkring_la_SOURCES = libhvdrv/ring/blkif.c libhvdrv/ring/nvme.c libhvdrv/util/err.c libhvdrv/util/log.c libhvdrv/util/str.c \
+libworkring_la_SOURCES = libhvdrv/ring/blkif.c libhvdrv/ring/nvme.c libhvdrv/ring/virtq.c libhvdrv/util/err.c libhvdrv/util/log.c libhvdrv/util/str.c \
 	libhvdrv/util/sock.c libhvdrv/util/depriv.c libhvdrv/util/depriv.h
 libworkring_la_CFLAGS = $(AM_CFLAGS)
 

@@ -11,7 +11,7 @@
 #include "ring/blkif.h"
 #include "ring/inflight.h"
 
-#define WIRE_VERSION 6u
+#define WIRE_VERSION 7u
 #define WIRE_RING_PAGES 4u		/* of a queue's pages: the ring's, which come first */
 
 enum wire_type {
@@ -46,7 +46,7 @@ struct wire_stats {			/* what was answered while the queues had one format, that
 };
 
 /* How a queue's memory is laid out: which driver is in the slot. Of a hardware queue (DIRECT) nothing is the worker's to do. */
-enum wire_format { WIRE_BLKIF, WIRE_NVME, WIRE_DIRECT, WIRE_FORMATS };
+enum wire_format { WIRE_BLKIF, WIRE_NVME, WIRE_VIRTQ, WIRE_DIRECT, WIRE_FORMATS };
 
 struct wire_counts {
 	uint32_t inflight, queues, pool_pages, waiting;	/* waiting: of inflight, for a turn */

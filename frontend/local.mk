@@ -2,7 +2,7 @@
 # What generated drivers are made of, for hvdrv-repo; and the guest extension for Linux.
 driverdir = $(pkgdatadir)/driver
 dist_driver_DATA = frontend/driver/prelude.h frontend/driver/ring.c frontend/driver/ring.keys frontend/driver/nvme.c \
-	frontend/driver/nvme.keys
+	frontend/driver/nvme.keys frontend/driver/virtq.c frontend/driver/virtq.keys
 driverincdir = $(pkgdatadir)/include/hvdrv
 driverinc_DATA = include/hvdrv/abi.h
 

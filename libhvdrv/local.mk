@@ -28,7 +28,7 @@ libplace_la_SOURCES = \
 	libhvdrv/core/store.c libhvdrv/core/store.h libhvdrv/core/place.c libhvdrv/core/place.h \
 	libhvdrv/core/policy.c libhvdrv/core/policy.h libhvdrv/core/swap.c libhvdrv/core/swap.h libhvdrv/core/journal.c libhvdrv/core/journal.h libhvdrv/core/retarget.c libhvdrv/core/retarget.h \
 	libhvdrv/ring/desc.c libhvdrv/ring/desc.h libhvdrv/ring/blk.h libhvdrv/ring/blkif.c libhvdrv/ring/blkif.h \
-	libhvdrv/ring/nvme.c libhvdrv/ring/nvme.h libhvdrv/ring/inflight.h
+	libhvdrv/ring/nvme.c libhvdrv/ring/nvme.h libhvdrv/ring/virtq.c libhvdrv/ring/virtq.h libhvdrv/ring/inflight.h
 libplace_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(ZYDIS_CFLAGS)
 libplace_la_LIBADD = libcore.la $(SODIUM_LIBS) $(ZYDIS_LIBS)
 

@@ -8,6 +8,6 @@ hvdrv_repo_CFLAGS = $(AM_CFLAGS) $(CONFIG_CFLAGS) $(ELF_CFLAGS) $(SODIUM_CFLAGS)
 hvdrv_repo_LDADD = libplace.la libcore.la $(CONFIG_LIBS) $(ELF_LIBS) $(SODIUM_LIBS) $(JSON_LIBS)
 
 devicesdir = $(pkgdatadir)/devices
-dist_devices_DATA = repo/devices/blkif.conf repo/devices/nvme.conf repo/devices/nvme-direct.conf
+dist_devices_DATA = repo/devices/blkif.conf repo/devices/nvme.conf repo/devices/nvme-direct.conf repo/devices/virtio-blk.conf
 osesdir = $(pkgdatadir)/oses
 dist_oses_DATA = repo/oses/linux-6.1-x86_64.conf repo/oses/linux-6.12-x86_64.conf repo/oses/linux-x86_64.inc

@@ -114,7 +114,14 @@ static int read_offer(struct dev *v, struct hv_err *e)
 
 enum wire_format dev_format(const char *device)
 {
-	return !strcmp(device, "nvme") ? WIRE_NVME : !strcmp(device, "nvme-direct") ? WIRE_DIRECT : WIRE_BLKIF;
+	static const struct { const char *device; enum wire_format format; } formats[] = {
+		{ "nvme", WIRE_NVME }, { "nvme-direct", WIRE_DIRECT }, { "virtio-blk", WIRE_VIRTQ },
+	};
+
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (!strcmp(device, formats[i].device))
+			return formats[i].format;
+	return WIRE_BLKIF;
 }
 
 const char *dev_mode(const char *mode)
@@ -124,18 +131,25 @@ const char *dev_mode(const char *mode)
 
 /* ---- the image ---- */
 
+/* Which device the driver is for, where a mode has more than one; else NULL. */
+static const char *device_of(const struct dev *v, const char *mode)
+{
+	return strcmp(mode, "virtual") ? NULL : v->params.driver;
+}
+
 /* No image fits (e says why): have one made, once. -EINPROGRESS while that runs. */
 static int make_image(struct dev *v, const struct hv_os *os, const char *mode, struct hv_err *e)
 {
 	struct daemon *d = v->dom->d;
 	struct hv_err failed = { 0 };
 	const struct hv_err why = *e;
+	const char *device = device_of(v, mode);
 	enum generate_state st = generate_state(d, os, &failed);
 
 	if (st == GENERATE_RUNS)
 		return -EINPROGRESS;
 	if (st == GENERATE_NONE && !v->generated && !d->opt.no_generate) {
-		int rc = generate_start(d, os, v->params.class, mode, e);
+		int rc = generate_start(d, os, v->params.class, mode, device, e);
 
 		if (rc)
 			return rc;
@@ -143,9 +157,9 @@ static int make_image(struct dev *v, const struct hv_os *os, const char *mode, s
 		return -EINPROGRESS;
 	}
 	return hv_err(e, ENOENT, "no driver image for %s %s (%s %s): %s%s%s; on a machine with a compiler run `hvdrv-repo "
-		      "generate --class %s --mode %s --os-type %s --os-release %s --os-arch %s --os-abi %s --out driver.hvi`, here "
+		      "generate --class %s --mode %s%s%s --os-type %s --os-release %s --os-arch %s --os-abi %s --out driver.hvi`, here "
 		      "`hvdrv-repo import driver.hvi`", os->type, os->release, v->params.class, mode, why.text,
-		      *failed.text ? "; " : "", failed.text, v->params.class, mode, os->type, os->release, os->arch, os->abi);
+		      *failed.text ? "; " : "", failed.text, v->params.class, mode, device ? " --device " : "", device ? device : "", os->type, os->release, os->arch, os->abi);
 }
 
 /* In the repository. *none: that is all that is wrong. */
@@ -162,7 +176,7 @@ static int stored_image(struct dev *v, const struct hv_os *os, const char *mode,
 	rc = hv_keyring_load(d->opt.keys, &ring, e);
 	if (rc)
 		return rc;
-	rc = hv_store_find(d->opt.repo, &ring, os, v->params.class, mode, img, id, e);
+	rc = hv_store_find(d->opt.repo, &ring, os, v->params.class, mode, device_of(v, mode), img, id, e);
 	hv_keyring_free(&ring);
 	*none = rc == -ENOENT;
 	if (*none)

@@ -12,7 +12,9 @@
 
 static const char *const ops[HVDRV_OPS] = { "read", "write", "flush", "discard", "write_zeroes" };
 /* Of a hardware queue the worker sees no request: the guest counts. */
-static const char *const modes[WIRE_DIRECT] = { [WIRE_BLKIF] = "virtual", [WIRE_NVME] = "paravirtual" };
+enum { VIRTUAL, PARAVIRTUAL, MODES };
+static const char *const modes[MODES] = { "virtual", "paravirtual" };
+static const int mode_of[WIRE_DIRECT] = { [WIRE_BLKIF] = VIRTUAL, [WIRE_NVME] = PARAVIRTUAL, [WIRE_VIRTQ] = VIRTUAL };
 static const char *const askers[COUNT_ASKERS] = { "admin", "policy", "revert" };
 
 static void add_u64(struct json_object *o, const char *k, uint64_t v)
@@ -226,20 +228,22 @@ static void add_guest(struct json_object *all, const struct guest_told *g)
 void count_add_served(struct json_object *row, const struct wire_counts *c, const struct guest_told *g)
 {
 	struct json_object *all = json_object_new_object();
-	struct wire_stats sum = { 0 };
+	struct wire_stats sum = { 0 }, of[MODES] = { 0 };
 
-	for (int f = 0; f < WIRE_DIRECT; f++)
+	for (int f = 0; f < WIRE_DIRECT; f++) {
 		add_to(&sum, &c->of[f]);
+		add_to(&of[mode_of[f]], &c->of[f]);
+	}
 	add_to(&sum, &g->as);
 	add_counts(row, &sum);
 	add_u64(row, "in_flight", c->inflight + g->in_flight);
 	add_u64(row, "waiting_for_turn", c->waiting);
 	add_u64(row, "pool_pages", c->pool_pages);
-	for (int f = 0; f < WIRE_DIRECT; f++) {
+	for (int m = 0; m < MODES; m++) {
 		struct json_object *o = json_object_new_object();
 
-		add_counts(o, &c->of[f]);
-		json_object_object_add(all, modes[f], o);
+		add_counts(o, &of[m]);
+		json_object_object_add(all, modes[m], o);
 	}
 	if (g->any)
 		add_guest(all, g);

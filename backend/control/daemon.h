@@ -389,8 +389,9 @@ void share_leave(struct dev *v);
 void share_weigh(struct dev *v);		/* what the key `weight` says, if it was written */
 void share_stop(struct daemon *d);		/* memory only: they end when their workers have */
 
-/* generate.c: an image for this guest; devices in DEV_GENERATING are reconciled when it has ended. 0 or -errno. */
-int generate_start(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, struct hv_err *e);
+/* generate.c: an image for this guest, of this device (NULL: the first of the mode); devices in DEV_GENERATING are reconciled when it has ended. 0 or -errno. */
+int generate_start(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, const char *device,
+		   struct hv_err *e);
 enum generate_state { GENERATE_NONE, GENERATE_RUNS, GENERATE_DONE, GENERATE_FAILED };
 /* How the last one for this guest ended (failed: e says why); forgotten after it was asked. RUNS: one runs, for whomever. */
 enum generate_state generate_state(struct daemon *d, const struct hv_os *os, struct hv_err *e);

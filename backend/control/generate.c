@@ -67,13 +67,13 @@ static void on_output(evutil_socket_t fd, short what, void *arg)
 		ended(g);
 }
 
-static int spawn_repo(struct generator *g, const char *class, const char *mode, struct hv_err *e)
+static int spawn_repo(struct generator *g, const char *class, const char *mode, const char *device, struct hv_err *e)
 {
 	const struct options *o = &g->d->opt;
 	char *argv[] = {
 		(char *)o->generator, "--repo", (char *)o->repo, "--keys", (char *)o->keys, "generate", "--class",
 		(char *)class, "--mode", (char *)mode, "--os-type", g->os.type, "--os-release", g->os.release, "--os-arch",
-		g->os.arch, "--os-abi", g->os.abi, NULL,
+		g->os.arch, "--os-abi", g->os.abi, device ? "--device" : NULL, (char *)device, NULL,
 	};
 	posix_spawn_file_actions_t fa;
 	int p[2], rc;
@@ -95,7 +95,8 @@ static int spawn_repo(struct generator *g, const char *class, const char *mode, 
 	return 0;
 }
 
-int generate_start(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, struct hv_err *e)
+int generate_start(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, const char *device,
+		   struct hv_err *e)
 {
 	struct generator *g = d->generator;
 	int rc;
@@ -109,7 +110,7 @@ int generate_start(struct daemon *d, const struct hv_os *os, const char *class, 
 	g->os = *os;
 	g->len = 0;
 	g->result = GENERATE_NONE;
-	rc = spawn_repo(g, class, mode, e);
+	rc = spawn_repo(g, class, mode, device, e);
 	if (rc)
 		return rc;
 	g->readable = event_new(d->base, g->out, EV_READ | EV_PERSIST, on_output, g);

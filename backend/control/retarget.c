@@ -12,6 +12,7 @@
 #include "core/retarget.h"
 #include "core/swap.h"
 #include "daemon.h"
+#include "ring/virtq.h"
 #include "util/fault.h"
 
 #define LOOK_US 500		/* how often `inside` and `adopted` are looked at, while waited for */
@@ -292,13 +293,20 @@ static void ring_blkif(uint8_t *pages, unsigned int begun)
 	hv_blkring_prepare(&hv_blkif_xen, pages, begun);
 }
 
+static void ring_virtq(uint8_t *pages, unsigned int begun)
+{
+	hv_virtq_prepare(&hv_virtq_split, pages, begun);
+}
+
 static void ring_empty(uint8_t *pages, unsigned int begun)
 {
 }
 
 static void do_swap(struct retarget *t)
 {
-	hv_swap_ring_fn ring = format_of(&t->img.h) == WIRE_BLKIF ? ring_blkif : ring_empty;
+	static const hv_swap_ring_fn rings[WIRE_FORMATS] = { [WIRE_BLKIF] = ring_blkif, [WIRE_NVME] = ring_empty,
+		[WIRE_VIRTQ] = ring_virtq, [WIRE_DIRECT] = ring_empty };
+	hv_swap_ring_fn ring = rings[format_of(&t->img.h)];
 
 	if (t->renew)
 		hv_swap_renew(&t->swap, ring);

@@ -55,6 +55,7 @@ int wk_dev_add(struct worker *wk, uint32_t id, const struct wire_add *a, const i
 	d->lim = a->lim;
 	d->first = a->first;
 	d->layout = &hv_blkif_xen;
+	d->virtq_layout = &hv_virtq_split;
 	STAILQ_INIT(&d->parked);
 	wk_way_init(d, a, -1);
 	wk_turns_init(d, a->by_turns);

@@ -94,6 +94,52 @@ static bool nvme_push(struct wk_queue *q)
 	return hv_nvmeq_push(&q->nvme);
 }
 
+/* ---- virtq: a split virtqueue, each request a table in the page of its tag ---- */
+
+static void virtq_take_up(struct wk_queue *q)
+{
+	hv_virtq_init(&q->virtq, q->dev->virtq_layout, q->map, q->pages);
+}
+
+static void virtq_renew(struct wk_queue *q, unsigned int begun)
+{
+	hv_virtq_renew(&q->virtq, q->dev->virtq_layout, q->map, q->pages, begun);
+}
+
+static int virtq_take(struct wk_queue *q, uint8_t *entry)
+{
+	return hv_virtq_take(&q->virtq, entry);
+}
+
+static enum hv_reject virtq_parse(struct wk_queue *q, const uint8_t *entry, struct hv_blk_req *r, struct wk_fetch *f)
+{
+	struct hv_blk_fetch need = { 0 };
+	enum hv_reject why = hv_virtq_parse(q->dev->virtq_layout, entry, r, &need);
+
+	*f = (struct wk_fetch){ need.gref, need.len };
+	return why;
+}
+
+static enum hv_reject virtq_fetched(struct wk_queue *q, const uint8_t *bytes, struct hv_blk_req *r)
+{
+	return hv_virtq_fetched(q->dev->virtq_layout, &q->dev->lim, bytes, r);
+}
+
+static bool virtq_arm(struct wk_queue *q)
+{
+	return hv_virtq_arm(&q->virtq);
+}
+
+static void virtq_answer(struct wk_queue *q, const struct hv_blk_req *r, enum hvdrv_status st)
+{
+	hv_virtq_answer(&q->virtq, r, st);
+}
+
+static bool virtq_push(struct wk_queue *q)
+{
+	return hv_virtq_push(&q->virtq);
+}
+
 /* ---- direct: the guest's own hardware queue; the worker is there for when it is not any more ---- */
 
 static void direct_take_up(struct wk_queue *q)
@@ -137,7 +183,7 @@ static bool direct_push(struct wk_queue *q)
 
 const struct wk_format *wk_format(uint32_t format)
 {
-	static const struct wk_format formats[WIRE_FORMATS] = { [WIRE_BLKIF] = FORMAT(blkif), [WIRE_NVME] = FORMAT(nvme),
+	static const struct wk_format formats[WIRE_FORMATS] = { [WIRE_BLKIF] = FORMAT(blkif), [WIRE_NVME] = FORMAT(nvme), [WIRE_VIRTQ] = FORMAT(virtq),
 		[WIRE_DIRECT] = FORMAT(direct) };
 
 	return format < WIRE_FORMATS ? &formats[format] : NULL;

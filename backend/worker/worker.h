@@ -21,6 +21,7 @@
 #include "host-io/io.h"
 #include "ring/blkif.h"
 #include "ring/nvme.h"
+#include "ring/virtq.h"
 #include "util/log.h"
 #include "wire.h"
 #include "worker/guest.h"
@@ -56,6 +57,7 @@ struct wk_queue {
 	const struct wk_format *format;
 	struct hv_blkring ring;		/* of format blkif */
 	struct hv_nvmeq nvme;		/* of format nvme */
+	struct hv_virtq virtq;		/* of format virtq */
 	struct hvdrv_state *state;	/* the guest's state page */
 	struct hv_inflight_table table;	/* the last request of each tag: the truth when the driver is replaced */
 	uint8_t *map;			/* the queue pages: the ring, then pages of segments */
@@ -107,6 +109,7 @@ struct wk_dev {
 	uint64_t first;			/* sectors of it before the device's first: added to what was checked, never seen by the guest */
 	struct hv_blkif_limits lim;
 	const struct hv_blkif_layout *layout;
+	const struct hv_virtq_layout *virtq_layout;
 	uint32_t num_queues;
 	struct wk_queue queue[HVDRV_MAX_QUEUES];
 	struct wk_pool pool;

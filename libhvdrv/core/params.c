@@ -99,6 +99,7 @@ static int set_count(uint32_t *to, const char *key, const char *v, uint32_t max,
 static int set_value(struct hv_params *p, const char *key, const char *v, struct hv_err *e)
 {
 	static const char *const classes[] = { "block", NULL }, *const modes[] = { "virtual", "paravirtual", "auto", NULL };
+	static const char *const drivers[] = { "blkif", "virtio-blk", NULL };
 	static const char *const places[] = { "grant", "foreign", NULL }, *const formats[] = { "raw", NULL };
 	char fmt[8];
 
@@ -106,6 +107,8 @@ static int set_value(struct hv_params *p, const char *key, const char *v, struct
 		return one_of(p->class, sizeof(p->class), key, v, classes, e);
 	if (!strcmp(key, "mode"))
 		return one_of(p->mode, sizeof(p->mode), key, v, modes, e);
+	if (!strcmp(key, "driver"))
+		return one_of(p->driver, sizeof(p->driver), key, v, drivers, e);
 	if (!strcmp(key, "path"))
 		return set_path(p, v, e);
 	if (!strcmp(key, "place"))
@@ -136,7 +139,7 @@ static int set_value(struct hv_params *p, const char *key, const char *v, struct
 		strcpy(p->name, v);
 		return 0;
 	}
-	return hv_err(e, EINVAL, "%s=: no such key; there are name, class, backend, mode, path, size, range, format, place, depth, weight, "
+	return hv_err(e, EINVAL, "%s=: no such key; there are name, class, backend, mode, driver, path, size, range, format, place, depth, weight, "
 		      "trusted, ro, shared", key);
 }
 
@@ -158,6 +161,7 @@ int hv_params_parse(const char *text, struct hv_params *p, struct hv_err *e)
 
 	memset(p, 0, sizeof(*p));
 	strcpy(p->mode, "virtual");
+	strcpy(p->driver, "blkif");
 	strcpy(p->path, "auto");
 	strcpy(p->place, "grant");
 	if ((size_t)snprintf(copy, sizeof(copy), "%s", text) >= sizeof(copy))
@@ -197,6 +201,8 @@ void hv_params_print(const struct hv_params *p, char *text, size_t size)
 {
 	int n = snprintf(text, size, "class=%s,backend=%s,mode=%s,place=%s", p->class, p->backend, p->mode, p->place);
 
+	if (strcmp(p->driver, "blkif"))
+		n += snprintf(text + n, size - n, ",driver=%s", p->driver);
 	if (strcmp(p->path, "auto"))
 		n += snprintf(text + n, size - n, ",path=%s", p->path);
 	if (p->ro)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-only */
-/* What an admin says of a device: "class=block,backend=PATH[,mode=virtual][,path=auto][,range=F+N][,ro][,shared][,size=N]...". */
+/* What an admin says of a device: "class=block,backend=PATH[,mode=virtual][,driver=blkif][,path=auto][,range=F+N][,ro][,shared][,size=N]...". */
 #ifndef HV_CORE_PARAMS_H
 #define HV_CORE_PARAMS_H
 
@@ -16,6 +16,7 @@ struct hv_params {
 	char name[HVDRV_NAME_MAX + 1];	/* "" when the text did not say */
 	char class[16];			/* block */
 	char mode[16];			/* virtual, paravirtual, or auto: left to policy */
+	char driver[16];		/* of mode virtual: blkif, virtio-blk */
 	char path[8];			/* auto, pool, copy: how data moves */
 	char place[16];			/* grant, or foreign: how the host reaches the slot */
 	char backend[1024];		/* absolute path */

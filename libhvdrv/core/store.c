@@ -110,7 +110,7 @@ int hv_store_each(const char *dir, int (*fn)(void *arg, const char *id, const st
 struct finder {
 	const struct hv_keyring *ring;
 	const struct hv_os *os;
-	const char *class, *mode;
+	const char *class, *mode, *device;
 	struct hv_image *best;
 	char *id;
 	unsigned int seen;
@@ -157,6 +157,11 @@ static int consider(void *arg, const char *id, const struct hv_image *img, const
 			hv_err(&f->why, ENOENT, "image %.12s %s", id, e.text);
 		return 0;
 	}
+	if (f->device && strcmp(img->h.device, f->device)) {
+		if (!f->why.code)
+			hv_err(&f->why, ENOENT, "image %.12s is a driver for %s, not for %s", id, img->h.device, f->device);
+		return 0;
+	}
 	if (hv_image_verify(img, f->ring, &e) < 0 || hv_check_code(img, &e)) {
 		hv_err(&f->why, EPERM, "image %.12s is refused: %s", id, e.text);
 		return 0;
@@ -165,9 +170,9 @@ static int consider(void *arg, const char *id, const struct hv_image *img, const
 }
 
 int hv_store_find(const char *dir, const struct hv_keyring *ring, const struct hv_os *os, const char *class,
-		  const char *mode, struct hv_image *img, char id[65], struct hv_err *e)
+		  const char *mode, const char *device, struct hv_image *img, char id[65], struct hv_err *e)
 {
-	struct finder f = { .ring = ring, .os = os, .class = class, .mode = mode, .best = img, .id = id };
+	struct finder f = { .ring = ring, .os = os, .class = class, .mode = mode, .device = device, .best = img, .id = id };
 	int rc;
 
 	memset(img, 0, sizeof(*img));

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Fuzzers, one per parser. --enable-fuzz: driven by libFuzzer, `make fuzz FUZZ_SECONDS=60`. Else: run over their seeds.
 FUZZERS = tests/fuzz/fuzz-params tests/fuzz/fuzz-image tests/fuzz/fuzz-record tests/fuzz/fuzz-desc tests/fuzz/fuzz-elf \
-	tests/fuzz/fuzz-blkif tests/fuzz/fuzz-nvme tests/fuzz/fuzz-desc-guest tests/fuzz/fuzz-check tests/fuzz/fuzz-store tests/fuzz/fuzz-worker tests/fuzz/fuzz-keeper \
+	tests/fuzz/fuzz-blkif tests/fuzz/fuzz-nvme tests/fuzz/fuzz-virtq tests/fuzz/fuzz-desc-guest tests/fuzz/fuzz-check tests/fuzz/fuzz-store tests/fuzz/fuzz-worker tests/fuzz/fuzz-keeper \
 	tests/fuzz/fuzz-kernel
 if WITH_XL
 FUZZERS += tests/fuzz/fuzz-guestcfg
@@ -65,6 +65,11 @@ tests_fuzz_fuzz_nvme_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_nvme_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_nvme_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_nvme_LDADD = libplace.la libcore.la
+tests_fuzz_fuzz_virtq_SOURCES = tests/fuzz/fuzz-virtq.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_virtq_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_virtq_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_virtq_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_virtq_LDADD = libplace.la libcore.la
 tests_fuzz_fuzz_desc_guest_SOURCES = tests/fuzz/fuzz-desc-guest.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_desc_guest_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_desc_guest_CFLAGS = $(FUZZ_CFLAGS)

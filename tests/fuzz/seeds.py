@@ -52,7 +52,7 @@ def params():
     put("params", [base, base + ",ro,shared", base + ",size=20G,name=data,mode=virtual", "name=data, " + base,
                    base + ",place=foreign,format=raw,size=1048576k", "class=net,backend=x", "backend=/x,,=,size=-1",
                    base + ",size=0x1000", base + ",range=2048+131072", base + ",range=0+1,shared,mode=auto", base + ",range=8", base + ",range=+",
-                   base + ",range=0x10+0x8,mode=paravirtual", base + ",range=36028797018963967+1", base + ",size=16777216T", base + ",name=" + "n" * 32, ""])
+                   base + ",range=0x10+0x8,mode=paravirtual", base + ",range=36028797018963967+1", base + ",size=16777216T", base + ",driver=virtio-blk", base + ",name=" + "n" * 32, ""])
 
 
 def guestcfg():
@@ -168,6 +168,23 @@ def nvme():
                                               limits + move + b"\2" + take * 2 + move + b"\xff" + take, play(*entries * 8)])
 
 
+def virtq():
+    limits = struct.pack("<BIBBI", 0x1e, 2048, 0, 63, 63 * 4096) + struct.pack("<H", 0xfffe)
+    move, whole, octet, take, answer, push, arm, again = b"\x00", b"\x08", b"\x10", b"\x04", b"\x06", b"\x0f", b"\x07", b"\x17"
+
+    def request(type_, data, sector=8, tag=1):
+        return whole + struct.pack("<BBBBH", tag, 2 + data, type_, 3, sector) + move + b"\1"
+
+    def spoilt(at, value):
+        return octet + struct.pack("<HB", 3 * 4096 + at, value)
+    entries = [request(0, 1), request(1, 2), request(65, 63), request(4, 0), request(11, 1), request(13, 1), request(0, 64), request(3, 1),
+               request(1, 1, 2047), request(0, 1) + spoilt(48 + 14, 9), request(0, 1) + spoilt(48 + 32 + 14, 2), request(1, 1) + spoilt(48 + 32 + 12, 4)]
+    ranged = request(11, 1) + spoilt(16, 8) + spoilt(24, 8)
+    put("virtq", [limits + e + take + answer + b"\0" + push + arm for e in entries + [ranged]]
+        + [limits + b"".join(e + take for e in entries) + (answer + b"\0") * 12 + push + again + arm, limits + move + b"\x7f" + take * 3,
+           limits + (request(0, 1) + take) * 40])
+
+
 def desc_guest():
     def good(queues, depth, pages, *changes, pool=0):
         return bytes([1 | (queues - 1) << 1, depth - 1, pages - 1, pool]) + b"".join(struct.pack("<Hh", *c) for c in changes) + b"\0\0\0\0\0"
@@ -218,5 +235,5 @@ def worker():
                    add + go(request(0, two), request(1, two)) + say(5) + b"\7"])
 
 
-for make in (image, params, guestcfg, record, desc, elf, blkif, nvme, desc_guest, check, store, worker, keeper, kernel):
+for make in (image, params, guestcfg, record, desc, elf, blkif, nvme, virtq, desc_guest, check, store, worker, keeper, kernel):
     make()

@@ -181,7 +181,7 @@ int bench_add(struct bench *b, uint32_t id, const char *path, int flags, const s
 	      uint32_t ring_pages, uint32_t ring, uint32_t port, struct hv_err *e)
 {
 	struct wire_add a = { .lim = *lim, .num_queues = queues, .queue_pages = ring_pages + b->more, .ring_pages = ring_pages,
-			      .by_turns = b->by_turns };
+			      .by_turns = b->by_turns, .format = b->format };
 	int fd = open(path, flags | O_CLOEXEC), rc;
 
 	ck_assert_int_ge(fd, 0);

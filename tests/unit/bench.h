@@ -18,6 +18,7 @@ struct bench {
 	uint32_t more;			/* pages of each queue behind its ring, mapped with it */
 	const uint32_t *pool;		/* references of the next device's pool, or NULL */
 	uint32_t pool_pages;
+	uint32_t format;		/* of devices that are added: enum wire_format */
 	bool by_turns;			/* devices that are added begin nothing without a turn */
 	int map_errno, bind_errno, copy_errno;	/* to fail with */
 	int events[2], ctl[2];		/* socket pairs; [0] is the worker's */

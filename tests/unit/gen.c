@@ -5,6 +5,7 @@
 
 const char gen_device[] = UNIT_SRCDIR "/repo/devices/blkif.conf";
 const char gen_nvme[] = UNIT_SRCDIR "/repo/devices/nvme.conf";
+const char gen_virtio[] = UNIT_SRCDIR "/repo/devices/virtio-blk.conf";
 const char gen_os[] = UNIT_SRCDIR "/repo/oses/linux-6.1-x86_64.conf";
 const char gen_rules[] = UNIT_SRCDIR "/repo/oses/linux-x86_64.inc";
 const struct build_paths gen_paths = { UNIT_SRCDIR "/frontend/driver", UNIT_SRCDIR "/include" };
@@ -101,6 +102,31 @@ void gen_nvme_layout(const char *conf, struct hv_nvme_layout *l)
 		.op_flush = number(&d, "opcode.flush"), .op_write = number(&d, "opcode.write"), .op_read = number(&d, "opcode.read"),
 		.op_write_zeroes = number(&d, "opcode.write_zeroes"), .op_discard = number(&d, "opcode.discard"),
 		.fua = number(&d, "numbers.command.fua"), .ad = number(&d, "numbers.command.ad"),
+		.st_ok = number(&d, "status.ok"), .st_ioerr = number(&d, "status.ioerr"),
+		.st_unsupported = number(&d, "status.unsupported"), .st_nospc = number(&d, "status.nospc"),
+	};
+	device_desc_free(&d);
+}
+
+void gen_virtq_layout(const char *conf, struct hv_virtq_layout *l)
+{
+	struct device_desc d;
+	struct hv_err e = { 0 };
+
+	ck_assert_msg(!device_desc_read(conf, &d, &e), "%s", e.text);
+	*l = (struct hv_virtq_layout){
+		.avail = number(&d, "numbers.virtq.avail"), .used = number(&d, "numbers.virtq.used"),
+		.desc_addr = AT("desc", "addr"), .desc_len = AT("desc", "len"), .desc_flags = AT("desc", "flags"), .desc_next = AT("desc", "next"),
+		.next = number(&d, "numbers.desc.next"), .write = number(&d, "numbers.desc.write"), .indirect = number(&d, "numbers.desc.indirect"),
+		.avail_idx = AT("avail", "idx"), .avail_ring = number(&d, "numbers.avail.ring"), .used_event = number(&d, "numbers.avail.event"),
+		.used_idx = AT("used", "idx"), .used_ring = number(&d, "numbers.used.ring"), .avail_event = number(&d, "numbers.used.event"),
+		.elem_id = AT("elem", "id"), .elem_len = AT("elem", "len"),
+		.header = number(&d, "numbers.tag.header"), .range = number(&d, "numbers.tag.range"),
+		.status = number(&d, "numbers.tag.status") + AT("status", "code"), .table = number(&d, "numbers.tag.table"),
+		.type = AT("header", "type"), .handle = AT("header", "handle"), .sector = AT("header", "sector"),
+		.range_sector = AT("range", "sector"), .range_sectors = AT("range", "sectors"), .range_flags = AT("range", "flags"),
+		.op_read = number(&d, "opcode.read"), .op_write = number(&d, "opcode.write"), .op_write_fua = number(&d, "opcode.write_fua"),
+		.op_flush = number(&d, "opcode.flush"), .op_discard = number(&d, "opcode.discard"), .op_write_zeroes = number(&d, "opcode.write_zeroes"),
 		.st_ok = number(&d, "status.ok"), .st_ioerr = number(&d, "status.ioerr"),
 		.st_unsupported = number(&d, "status.unsupported"), .st_nospc = number(&d, "status.nospc"),
 	};

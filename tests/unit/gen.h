@@ -6,6 +6,7 @@
 #include "build.h"
 #include "ring/blkif.h"
 #include "ring/nvme.h"
+#include "ring/virtq.h"
 
 struct gen_change {
 	const char *from, *to;		/* in the description's text; `from` is there once */
@@ -20,9 +21,10 @@ bool gen_image(const char *conf, struct hv_image *img);
 /* What a host that follows this description goes by. */
 void gen_layout(const char *conf, struct hv_blkif_layout *l);
 void gen_nvme_layout(const char *conf, struct hv_nvme_layout *l);
+void gen_virtq_layout(const char *conf, struct hv_virtq_layout *l);
 
 extern const struct build_paths gen_paths;
-extern const char gen_device[], gen_nvme[], gen_os[];	/* the project's own descriptions */
+extern const char gen_device[], gen_nvme[], gen_virtio[], gen_os[];	/* the project's own descriptions */
 extern const char gen_rules[];	/* what that of the OS includes: all but the summary */
 
 #endif

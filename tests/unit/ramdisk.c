@@ -28,6 +28,10 @@ static void serve(struct ramdisk *d, struct ramdisk_format f)
 		hv_nvmeq_init(&d->nvmeq, f.nvme, ctx->pages, ctx->state, d->nheld);
 		return;
 	}
+	if (f.virtq) {
+		hv_virtq_renew(&d->virtq, f.virtq, ctx->pages, ctx->queue_pages, d->nheld);
+		return;
+	}
 	hv_blkring_renew(&d->ring, f.blkif, ctx->pages, 2, d->nheld);
 }
 
@@ -62,6 +66,8 @@ static void answer(struct ramdisk *d, const struct hv_blk_req *r, enum hvdrv_sta
 {
 	if (d->f.nvme)
 		hv_nvmeq_answer(&d->nvmeq, r->id, st);
+	else if (d->f.virtq)
+		hv_virtq_answer(&d->virtq, r, st);
 	else
 		hv_blkring_answer(&d->ring, r->id, r->opcode, st);
 	ck_assert_uint_lt(d->nunseen, N(d->unseen));
@@ -83,6 +89,22 @@ static int take_nvme(struct ramdisk *d, struct hv_blk_req *r)
 	why = hv_nvme_parse(d->f.nvme, &limits, e, r, &f);
 	if (!why && f.len)
 		why = granted(f.gref) ? hv_nvme_fetched(d->f.nvme, &limits, page_of(d, f.gref), r) : HV_REJ_INDIRECT_PAGE;
+	return why ? -1 : 1;
+}
+
+static int take_virtq(struct ramdisk *d, struct hv_blk_req *r)
+{
+	uint8_t e[HV_VIRTQ_ENTRY];
+	struct hv_blk_fetch f;
+	int got = hv_virtq_take(&d->virtq, e);
+	enum hv_reject why;
+
+	d->broken |= got < 0;
+	if (got <= 0)
+		return 0;
+	why = hv_virtq_parse(d->f.virtq, e, r, &f);
+	if (!why)
+		why = granted(f.gref) ? hv_virtq_fetched(d->f.virtq, &limits, page_of(d, f.gref), r) : HV_REJ_INDIRECT_PAGE;
 	return why ? -1 : 1;
 }
 
@@ -109,7 +131,7 @@ void ramdisk_take(struct ramdisk *d, uint32_t n)
 	while (n-- && got && !d->broken && d->nheld < HVDRV_MAX_DEPTH) {
 		struct hv_blk_req *r = &d->held[d->nheld];
 
-		got = d->f.nvme ? take_nvme(d, r) : take_blkif(d, r);
+		got = d->f.nvme ? take_nvme(d, r) : d->f.virtq ? take_virtq(d, r) : take_blkif(d, r);
 		if (got < 0) {
 			d->refused++;
 			answer(d, r, HVDRV_ST_IOERR);
@@ -148,11 +170,15 @@ bool ramdisk_end(struct ramdisk *d, uint32_t n)
 		answer(d, &d->held[k], move_data(d, &d->held[k]));
 		d->held[k] = d->held[--d->nheld];
 	}
+	if (d->f.virtq)
+		return hv_virtq_push(&d->virtq);
 	return d->f.nvme ? hv_nvmeq_push(&d->nvmeq) : hv_blkring_push(&d->ring);
 }
 
 bool ramdisk_arm(struct ramdisk *d)
 {
+	if (d->f.virtq)
+		return hv_virtq_arm(&d->virtq);
 	return d->f.nvme ? hv_nvmeq_arm(&d->nvmeq) : hv_blkring_arm(&d->ring);
 }
 
@@ -181,6 +207,8 @@ void ramdisk_replace(struct ramdisk *d, const struct hv_image *img, struct ramdi
 	memset(s->ctx.pages, 0, 2 * HVDRV_PAGE);
 	if (f.blkif)
 		hv_blkring_prepare(f.blkif, s->ctx.pages, d->nheld);
+	if (f.virtq)
+		hv_virtq_prepare(f.virtq, s->ctx.pages, d->nheld);
 	hv_place(&s->slot, img, st->generation + 1);
 	st->adopt = st->generation;
 	st->hold = 0;

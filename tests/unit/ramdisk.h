@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A host around a disk in memory, which speaks either queue format with the ring servers' own code. It keeps the
+ * A host around a disk in memory, which speaks any queue format with the ring servers' own code. It keeps the
  * requests that it has taken and ends them in any order; and it replaces the driver while they are in flight.
  */
 #ifndef RAMDISK_H
@@ -10,15 +10,17 @@
 #include "load.h"
 #include "ring/blkif.h"
 #include "ring/nvme.h"
+#include "ring/virtq.h"
 
 #define RAMDISK_PAGES 12288u	/* of the guest; page n is granted as n, page 0 never */
 #define RAMDISK_QUEUE 1u	/* first page of the queue's memory */
 #define RAMDISK_DATA 400u	/* and of the data */
 
-/* How a queue is spoken to: one of the two is not NULL. */
+/* How a queue is spoken to: one of them is not NULL. */
 struct ramdisk_format {
 	const struct hv_blkif_layout *blkif;
 	const struct hv_nvme_layout *nvme;
+	const struct hv_virtq_layout *virtq;
 };
 
 struct ramdisk {
@@ -28,6 +30,7 @@ struct ramdisk {
 	struct ramdisk_format f;
 	struct hv_blkring ring;
 	struct hv_nvmeq nvmeq;
+	struct hv_virtq virtq;
 	struct hv_blk_req held[HVDRV_MAX_DEPTH];	/* taken and not answered: the host's own truth */
 	unsigned int nheld;
 	struct { uint16_t id; enum hvdrv_status st; } unseen[HVDRV_MAX_DEPTH];	/* answered since the guest last looked */

@@ -6,7 +6,8 @@
 #include "gen.h"
 #include "ramdisk.h"
 
-static const struct ramdisk_format blkif = { .blkif = &hv_blkif_xen }, nvme = { .nvme = &hv_nvme_mediated };
+static const struct ramdisk_format blkif = { .blkif = &hv_blkif_xen }, nvme = { .nvme = &hv_nvme_mediated },
+	virtq = { .virtq = &hv_virtq_split };
 
 /* Which drivers follow each other. */
 static const struct {
@@ -16,6 +17,9 @@ static const struct {
 	{ { gen_device, gen_device }, { &blkif, &blkif } },
 	{ { gen_nvme, gen_nvme }, { &nvme, &nvme } },
 	{ { gen_device, gen_nvme }, { &blkif, &nvme } },
+	{ { gen_virtio, gen_virtio }, { &virtq, &virtq } },
+	{ { gen_virtio, gen_nvme }, { &virtq, &nvme } },
+	{ { gen_device, gen_virtio }, { &blkif, &virtq } },
 };
 
 /* Any state that requests can be in: not posted, posted, taken, answered and not seen. */

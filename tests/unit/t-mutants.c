@@ -21,7 +21,7 @@
 #define SAMPLE 16		/* of those refused, one in so many is run */
 
 static const char direct_conf[] = UNIT_SRCDIR "/repo/devices/nvme-direct.conf";
-static const char *const confs[] = { gen_device, gen_nvme, direct_conf };
+static const char *const confs[] = { gen_device, gen_nvme, direct_conf, gen_virtio };
 
 struct corpus {
 	struct hv_image img;		/* signed */

@@ -33,8 +33,33 @@ static const char *add(uint32_t version, uint64_t created, const char *release, 
 
 static int find(struct hv_image *img, char id[65], struct hv_err *e)
 {
-	return hv_store_find(dir, &key.ring, &img_os, "block", "virtual", img, id, e);
+	return hv_store_find(dir, &key.ring, &img_os, "block", "virtual", NULL, img, id, e);
 }
+
+/* Two devices of one mode: the one that is asked for, whichever is newer. */
+START_TEST(of_device)
+{
+	char a[65], id[65];
+	struct hv_image img;
+	struct hv_err e;
+
+	setup();
+	add(9, 999, "6.1", a);		/* blkif */
+	ck_assert_int_eq(hv_store_find(dir, &key.ring, &img_os, "block", "virtual", "virtio-blk", &img, id, &e), -ENOENT);
+	ck_contains(e.text, "is a driver for blkif, not for virtio-blk");
+	img_make(&img, "\x90", 1, false);
+	img_kind(&img, "virtio-blk", "virtual", 2);
+	hv_image_sign(&img, key.secret);
+	ck_assert_int_eq(hv_store_add(dir, &img, &key.ring, id, &e), 0);
+	hv_image_free(&img);
+	ck_assert_int_eq(hv_store_find(dir, &key.ring, &img_os, "block", "virtual", "virtio-blk", &img, id, &e), 0);
+	ck_assert_str_eq(img.h.device, "virtio-blk");
+	hv_image_free(&img);
+	ck_assert_int_eq(hv_store_find(dir, &key.ring, &img_os, "block", "virtual", "blkif", &img, id, &e), 0);
+	ck_assert_str_eq(id, a);
+	hv_image_free(&img);
+}
+END_TEST
 
 /* One image for more than one release: each of them finds it, what is between them does not. */
 START_TEST(more_releases)
@@ -50,14 +75,14 @@ START_TEST(more_releases)
 	add(1, 100, "6.1,6.3..6.6,6.12", a);
 	for (size_t i = 0; i < N(served); i++) {
 		strcpy(os.release, served[i]);
-		ck_assert_int_eq(hv_store_find(dir, &key.ring, &os, "block", "virtual", &img, id, &e), 0);
+		ck_assert_int_eq(hv_store_find(dir, &key.ring, &os, "block", "virtual", NULL, &img, id, &e), 0);
 		ck_assert_str_eq(id, a);
 		ck_assert_int_eq(hv_image_fits(&img, &os, "block", "virtual", &e), 0);	/* looked at again on placing */
 		hv_image_free(&img);
 	}
 	for (size_t i = 0; i < N(other); i++) {
 		strcpy(os.release, other[i]);
-		ck_assert_int_eq(hv_store_find(dir, &key.ring, &os, "block", "virtual", &img, id, &e), -ENOENT);
+		ck_assert_int_eq(hv_store_find(dir, &key.ring, &os, "block", "virtual", NULL, &img, id, &e), -ENOENT);
 		ck_contains(e.text, "is for linux 6.1,6.3..6.6,6.12, the guest runs");
 	}
 }
@@ -114,7 +139,7 @@ START_TEST(not_trusted)
 
 	setup();
 	add(1, 1, "6.1", id);
-	ck_assert_int_eq(hv_store_find(dir, &none, &img_os, "block", "virtual", &img, id, &e), -EPERM);
+	ck_assert_int_eq(hv_store_find(dir, &none, &img_os, "block", "virtual", NULL, &img, id, &e), -EPERM);
 	ck_contains(e.text, "not trusted");
 }
 END_TEST
@@ -238,5 +263,5 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	return unit_new("store", (const TTest *[]){ best, more_releases, none_fits, not_trusted, damaged, refused, checked_again, resolve, each_stops, NULL });
+	return unit_new("store", (const TTest *[]){ best, of_device, more_releases, none_fits, not_trusted, damaged, refused, checked_again, resolve, each_stops, NULL });
 }
