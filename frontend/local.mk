@@ -9,14 +9,7 @@ driverinc_DATA = include/hvdrv/abi.h
 GUEST_SRC = frontend/linux/Kbuild frontend/linux/stub.h frontend/linux/main.c frontend/linux/device.c \
 	frontend/linux/disk.c frontend/linux/queue.c frontend/linux/share.c frontend/linux/slots.c frontend/linux/pool.c \
 	frontend/linux/window.c
-EXTRA_DIST += $(GUEST_SRC) frontend/linux/60-hvdrv.rules frontend/linux/dkms.conf frontend/linux/mkdeb
-
-# DKMS package of the guest extension
-.PHONY: guest-deb
-guest-deb: hvdrv-guest-dkms_$(PACKAGE_VERSION)_all.deb
-hvdrv-guest-dkms_$(PACKAGE_VERSION)_all.deb: $(GUEST_SRC) include/hvdrv/abi.h frontend/linux/60-hvdrv.rules frontend/linux/dkms.conf frontend/linux/mkdeb
-	$(AM_V_GEN)$(srcdir)/frontend/linux/mkdeb $(srcdir) $(PACKAGE_VERSION) $@
-CLEANFILES += hvdrv-guest-dkms_$(PACKAGE_VERSION)_all.deb
+EXTRA_DIST += $(GUEST_SRC) frontend/linux/60-hvdrv.rules frontend/linux/hvdrv.conf
 
 # Kernel objects are built from copies in the build tree: the source tree may be read-only.
 if WITH_GUEST_KERNEL

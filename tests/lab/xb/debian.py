@@ -139,7 +139,7 @@ def guest(deb, agent, mods):
         # the kernel first: apt's installation of the package then builds the module for it
         hooks = [f'mkdir -p "$1/lib/modules" && cp -a {xen}/tree/lib/modules/{release} "$1/lib/modules/"',
                  f'copy-in {deb} /root',
-                 'chroot "$1" sh -c "apt-get install -y /root/*.deb"',
+                 'chroot "$1" sh -c "apt-get install -y --no-install-recommends /root/*.deb"',
                  f'chroot "$1" modinfo -k {release} -n hvdrv']
         debootstrap(root, GUEST, hooks)
         for t in TRIM:
