@@ -18,7 +18,7 @@ guest-deb: $(GUEST_DEB)
 $(GUEST_DEB): DEBS = debs-guest
 $(GUEST_DEB): $(GUEST_SRC) include/hvdrv/abi.h frontend/linux/60-hvdrv.rules frontend/linux/hvdrv.conf debian/changelog debian/control \
 		debian/rules debian/hvdrv-guest-dkms.dkms debian/hvdrv-guest-dkms.initramfs-hook debian/hvdrv-guest-dkms.install \
-		debian/hvdrv-guest-dkms.postinst
+		debian/hvdrv-guest-dkms.postinst debian/hvdrv-guest-dkms.manpages man/hvdrv-guest.7
 	$(copy_for_debs)
 	cd $(debs_tree) && $(build_debs) -A
 	cp $(DEBS)/$(GUEST_DEB) $@
