@@ -72,8 +72,8 @@ static void ck_first(struct world *w)
 	ck_assert(is(w, ADMIN "retarget/carried-ready", "1"));
 	ck_assert(is(w, ADMIN "retarget/carried-begun", "1"));
 	ck_assert(is(w, ADMIN "retarget/carried-done", "1"));
-	ck_assert_uint_gt(hv_read_u64(w->d.host, 0, SECOND, ADMIN "retarget/freeze-ns"), 0);
-	ck_assert_uint_gt(hv_read_u64(w->d.host, 0, SECOND, ADMIN "retarget/stall-ns"), 0);
+	ck_assert_uint_gt(hv_read_u64(w->d.host, 0, 60 * SECOND, ADMIN "retarget/freeze-ns"), 0);
+	ck_assert_uint_gt(hv_read_u64(w->d.host, 0, 60 * SECOND, ADMIN "retarget/stall-ns"), 0);
 	for (uint32_t tag = 0; tag < 4; tag++)
 		ck_assert_uint_eq(record(w, tag)->state, become[tag]);
 	ck_assert_uint_eq(record(w, 2)->status, HVDRV_ST_NOSPC);
