@@ -127,7 +127,7 @@ looked_after pv
 # and one that keeps a CPU in the driver
 works "an admin gives it back" switch pv t paravirtual --deadline $DEADLINE
 works "and leaves it to policy" hvdrv retarget pv t auto --deadline $DEADLINE
-stays_inside pv t 60
+stays_inside pv t 40
 beside inside "a CPU of the guest stayed in the driver"
 shares_again inside
 looked_after pv

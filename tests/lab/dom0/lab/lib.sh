@@ -95,7 +95,7 @@ stopped() {
 # returns when it is there; $! is what waits for its end. The guest's only CPU answers nobody meanwhile
 stays_inside() {
     unwatched "$1"
-    LAB_EXEC_LIMIT=300 gsh "$1" "echo 0,${3:-30}000000,0 >/sys/module/hvdrv/parameters/linger" >/dev/null 2>&1 &
+    LAB_EXEC_LIMIT=300 gsh "$1" "echo 0,${3:-24}000000,0 >/sys/module/hvdrv/parameters/linger" >/dev/null 2>&1 &
     until_ok 7 stopped "$1" "$2" || bad "$1: no CPU stays in the driver"
 }
 
