@@ -25,14 +25,15 @@ libgen_la_SOURCES = tests/unit/gen.c tests/unit/gen.h tests/unit/stub.c tests/un
 libgen_la_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 libgen_la_CFLAGS = $(UNIT_GEN_CFLAGS)
 
-UNIT_TESTS = tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-hist tests/unit/t-params \
+# the two longest first: the other CPU has the rest meanwhile
+UNIT_TESTS = tests/unit/t-mutants tests/unit/t-programs tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-hist tests/unit/t-params \
 	tests/unit/t-check tests/unit/t-gate tests/unit/t-image tests/unit/t-store tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
 	tests/unit/t-place tests/unit/t-retarget tests/unit/t-swap tests/unit/t-journal tests/unit/t-blkif tests/unit/t-nvme tests/unit/t-virtq \
 	tests/unit/t-desc tests/unit/t-target tests/unit/t-io tests/unit/t-command tests/unit/t-way tests/unit/t-namespace tests/unit/t-serve tests/unit/t-pool tests/unit/t-hold tests/unit/t-driver \
 	tests/unit/t-nvme-driver tests/unit/t-virtq-driver tests/unit/t-carry tests/unit/t-repo tests/unit/t-os tests/unit/t-control tests/unit/t-switch \
 	tests/unit/t-recover tests/unit/t-renew tests/unit/t-policy tests/unit/t-neighbour tests/unit/t-revoke tests/unit/t-events tests/unit/t-stamp \
 	tests/unit/t-sched tests/unit/t-arbiter tests/unit/t-turns tests/unit/t-share tests/unit/t-keeper \
-	tests/unit/t-direct-driver tests/unit/t-guest-counts tests/unit/t-keepers tests/unit/t-mutants tests/unit/t-programs
+	tests/unit/t-direct-driver tests/unit/t-guest-counts tests/unit/t-keepers
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 
