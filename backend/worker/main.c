@@ -94,13 +94,12 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	while (!wk->quit) {
+		bool more = wk_serve_some(wk);
 		int rc;
 
-		while (wk_serve(wk))
-			;
 		if (wk->quit)
 			break;
-		rc = wk->io->ops->run(wk->io, true);
+		rc = wk->io->ops->run(wk->io, !more);
 		if (rc < 0) {
 			hv_log(HV_ERROR, &wk->about, "the worker's I/O engine failed: %s", strerror(-rc));
 			return 1;

@@ -15,6 +15,9 @@
 #include "util/fault.h"
 #include "worker/worker.h"
 
+#define TAKE_MAX 128u	/* of one queue in one look: more than its ring holds */
+#define PASSES_MAX 16	/* looks without hearing hvdrvd and the engine */
+
 static int latency_bucket(int64_t ns)
 {
 	int b = ns > 0 ? 63 - __builtin_clzll(ns) : 0;
@@ -304,17 +307,24 @@ static int take(struct worker *wk, struct wk_queue *q, struct wk_req *rq)
 	return 1;
 }
 
-static void take_queue(struct worker *wk, struct wk_queue *q, struct wk_req_list *taken)
+/*
+ * TAKE_MAX at most: a guest may write the next as fast as one is refused, and others are to be heard. True: there may be more.
+ */
+static bool take_queue(struct worker *wk, struct wk_queue *q, struct wk_req_list *taken)
 {
 	struct wk_req *rq;
 	int got = 1;
 
 	q->pending = false;
-	while (got && !q->dev->stopping && !q->dev->failed) {
+	for (unsigned int n = 0; got && !q->dev->stopping && !q->dev->failed; n++) {
+		if (n == TAKE_MAX) {
+			q->pending = true;
+			return true;
+		}
 		rq = SLIST_FIRST(&wk->free_reqs);
 		if (!rq || wk_turns_full(q->dev)) {
 			q->pending = true;	/* looked at again when one is free */
-			return;
+			return false;
 		}
 		got = take(wk, q, rq);
 		if (got > 0) {
@@ -324,6 +334,7 @@ static void take_queue(struct worker *wk, struct wk_queue *q, struct wk_req_list
 			got = 1;		/* one came before the guest was asked for an event */
 		}
 	}
+	return false;
 }
 
 static bool begin_taken(struct worker *wk, struct wk_req_list *taken)
@@ -362,6 +373,7 @@ static bool take_all(struct worker *wk)
 {
 	struct wk_req_list taken = STAILQ_HEAD_INITIALIZER(taken);
 	struct wk_dev *d;
+	bool more = false;
 
 	TAILQ_FOREACH(d, &wk->devs, link) {
 		for (uint32_t i = 0; i < d->num_queues; i++) {
@@ -369,7 +381,7 @@ static bool take_all(struct worker *wk)
 
 			if (!q->pending || d->failed || d->held)
 				continue;
-			take_queue(wk, q, &taken);
+			more |= take_queue(wk, q, &taken);
 			push_answers(wk, q);	/* of those refused */
 		}
 	}
@@ -379,7 +391,7 @@ static bool take_all(struct worker *wk)
 		TAILQ_REMOVE(&wk->devs, d, link);
 		TAILQ_INSERT_TAIL(&wk->devs, d, link);
 	}
-	return begin_taken(wk, &taken);
+	return begin_taken(wk, &taken) || more;
 }
 
 static bool serve_ways(struct worker *wk)
@@ -465,4 +477,13 @@ int wk_serve_init(struct worker *wk)
 		put_req(wk, &wk->reqs[i]);
 	}
 	return 0;
+}
+
+bool wk_serve_some(struct worker *wk)
+{
+	bool more = true;
+
+	for (int i = 0; more && i < PASSES_MAX; i++)
+		more = wk_serve(wk);
+	return more;
 }

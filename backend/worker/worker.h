@@ -169,7 +169,8 @@ struct worker {
 /* serve.c */
 int wk_serve_init(struct worker *wk);
 void wk_on_events(struct io_watch *w);
-bool wk_serve(struct worker *wk);	/* all that can be done now; true: something was */
+bool wk_serve(struct worker *wk);	/* one look at all that can be done now; true: something was */
+bool wk_serve_some(struct worker *wk);	/* until nothing is; true: some looks were not enough, and who else speaks is to be heard */
 
 /* pool.c */
 void wk_pool_open(struct wk_dev *d, const struct wire_add *a);	/* no pool when it cannot be mapped */

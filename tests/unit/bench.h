@@ -21,6 +21,8 @@ struct bench {
 	uint32_t format;		/* of devices that are added: enum wire_format */
 	bool by_turns;			/* devices that are added begin nothing without a turn */
 	int map_errno, bind_errno, copy_errno;	/* to fail with */
+	void (*on_copy)(void *arg);		/* the guest, while the worker copies */
+	void *on_copy_arg;
 	int events[2], ctl[2];		/* socket pairs; [0] is the worker's */
 };
 

@@ -722,6 +722,55 @@ START_TEST(hostile)
 }
 END_TEST
 
+/* A guest that writes the next request as soon as one is looked at: NUMBER of them, of a kind that is refused at once, or later. */
+struct refill {
+	struct world *w;
+	uint8_t op;
+	bool indirect;
+	unsigned int left;
+};
+
+static void refill(void *arg)
+{
+	struct front_seg no_grant = { DATA, 0, 7 };
+	struct refill *r = arg;
+	struct world *w = r->w;
+
+	if (!r->left--) {
+		r->left = 0;
+		return;
+	}
+	if (r->indirect)
+		front_indirect(L, front_next(&w->f), OP(read), r->left, 0, 900, 1);
+	else
+		front_direct(L, front_next(&w->f), OP(write), r->left, 0, &no_grant, 1);
+	front_show(&w->f);
+}
+
+/* hvdrvd is heard beside it: what is asked is answered long before the guest comes to an end. */
+START_TEST(never_ending)
+{
+	struct refill r = { .left = 100000, .indirect = _i / BENCH_ENGINES };
+	struct world w;
+
+	if (!world(&w, _i % BENCH_ENGINES, NULL))
+		return;
+	r.w = &w;
+	w.b->grant[900] = w.b->grant[DATA] = 0;
+	w.b->on_copy = refill;
+	w.b->on_copy_arg = &r;
+	refill(&r);
+	dev(&w)->queue[0].pending = true;
+	ck_assert(wk_serve_some(w.b->wk));
+	ck_assert_uint_gt(r.left, 90000);
+	ck_assert_uint_lt(r.left, 99990);
+	w.b->on_copy = NULL;
+	bench_run(w.b);
+	ck_assert_uint_gt(dev(&w)->stats.errors, 10);
+	bench_free(w.b);
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
 	Suite *s = unit_new("serve", NULL);
@@ -741,6 +790,7 @@ Suite *unit_suite(void)
 	unit_loop(s, "control", control, BENCH_ENGINES);
 	unit_loop(s, "drained", drained, BENCH_ENGINES);
 	unit_loop(s, "hung-up", hung_up, BENCH_ENGINES);
+	unit_loop(s, "never-ending", never_ending, BENCH_ENGINES * 2);
 	unit_loop(s, "hostile", hostile, BENCH_ENGINES);
 	return s;
 }
