@@ -7,6 +7,7 @@
 #define RANGE sizeof(struct virtio_blk_discard_write_zeroes)
 #define DESC sizeof(struct vring_desc)
 #define ELEM sizeof(struct vring_used_elem)
+#define TAG_ONLY 0x10000u		/* in an id, until the header is read: of no driver's, so never taken for a request of generation 0 */
 
 /* The public headers, and what is ours: write_fua, nospc, the places in a tag's page. repo/devices/virtio-blk.conf has the same. */
 const struct hv_virtq_layout hv_virtq_split = {
@@ -51,7 +52,7 @@ enum hv_reject hv_virtq_parse(const struct hv_virtq_layout *l, const uint8_t *en
 	uint32_t n = d.len / DESC;
 
 	*f = (struct hv_blk_fetch){ 0 };
-	*r = (struct hv_blk_req){ .id = hv_blk_get(entry + DESC, 2) };
+	*r = (struct hv_blk_req){ .id = TAG_ONLY | hv_blk_get(entry + DESC, 2) };
 	if (d.flags != l->indirect || d.len % DESC || n < 2 || !ref || ref > UINT32_MAX || d.addr % HVDRV_PAGE != l->table)
 		return HV_REJ_INDIRECT_PAGE;
 	if (n > HVDRV_MAX_SEGS + 2)
@@ -161,7 +162,7 @@ enum hv_reject hv_virtq_fetched(const struct hv_virtq_layout *l, const struct hv
 
 	r->nseg = 0;
 	r->opcode = type > UINT8_MAX ? UINT8_MAX : type;
-	if (handle > UINT16_MAX || HVDRV_HANDLE_TAG(handle) != r->id)
+	if (handle > UINT16_MAX || HVDRV_HANDLE_TAG(handle) != HVDRV_HANDLE_TAG(r->id))
 		return HV_REJ_INDIRECT;
 	r->id = handle;
 	rej = operation(l, lim, type, r);

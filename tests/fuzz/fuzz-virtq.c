@@ -74,7 +74,7 @@ static enum hv_reject fetch(struct run *r, const struct hv_blk_fetch *f, struct 
 	enum hv_reject rej;
 
 	MUST(bytes && f->gref && f->len && f->len <= HVDRV_PAGE);
-	memcpy(bytes, r->mem + (HV_VIRTQ_PAGES + q->id) * HVDRV_PAGE, f->len);
+	memcpy(bytes, r->mem + (HV_VIRTQ_PAGES + HVDRV_HANDLE_TAG(q->id)) * HVDRV_PAGE, f->len);
 	rej = hv_virtq_fetched(L, &r->lim, bytes, q);
 	free(bytes);
 	return rej;
@@ -93,7 +93,7 @@ static void take(struct run *r)
 	r->broken |= got < 0;
 	if (got == 1) {
 		rej = hv_virtq_parse(L, entry, &q, &f);
-		MUST(q.id < TAGS);
+		MUST(HVDRV_HANDLE_TAG(q.id) < TAGS && q.id > UINT16_MAX);
 		if (!rej)
 			rej = fetch(r, &f, &q);
 		MUST(rej < HV_REJ_RING && *hv_reject_name(rej));

@@ -159,7 +159,8 @@ static enum hv_reject judge(const struct row *r, struct hv_blk_req *req)
 	make(r, entry, page);
 	put(entry, 16, 2, TAG);
 	rej = hv_virtq_parse(L, entry, req, &f);
-	ck_assert_uint_eq(req->id, TAG);
+	ck_assert_uint_eq(HVDRV_HANDLE_TAG(req->id), TAG);
+	ck_assert_uint_gt(req->id, UINT16_MAX);		/* no handle: that is in the page */
 	if (rej)
 		return rej;
 	ck_assert_uint_eq(f.gref, GREF);
