@@ -131,13 +131,14 @@ static void stop_draining(struct wk_dev *d)
 
 static void on_go(struct wk_dev *d, struct wire_msg *m)
 {
+	const struct wk_format *f = wk_format(m->go.format);
 	struct hv_err e = { 0 };
 	int rc = 0;
 
 	if (!m->go.renewed)
 		stop_draining(d);
-	if (!d->held || (m->go.renewed && !wk_format(m->go.format)))
-		rc = hv_err(&e, EINVAL, "device %u is not held, or format %u is unknown", m->dev, m->go.format);
+	if (!d->held || (m->go.renewed && (!f || d->queue[0].pages < f->pages)))
+		rc = hv_err(&e, EINVAL, "device %u is not held, or its queues cannot be of format %u", m->dev, m->go.format);
 	else
 		wk_go(d, &m->go);
 	hv_fault("worker-going");

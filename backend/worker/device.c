@@ -30,14 +30,22 @@ static int queue_add(struct worker *wk, struct wk_dev *d, uint32_t i, const stru
 	return 0;
 }
 
+/* Of a message: so many queues and pages as the format has, and as there is room for. */
+static bool fits(const struct wire_add *a)
+{
+	const struct wk_format *f = wk_format(a->format);
+
+	return f && a->num_queues && a->num_queues <= HVDRV_MAX_QUEUES && a->ring_pages && a->ring_pages <= WIRE_RING_PAGES &&
+	       a->queue_pages >= f->pages && a->queue_pages >= a->ring_pages && a->queue_pages <= HVDRV_MAX_QUEUE_PAGES &&
+	       a->pool_pages <= HVDRV_MAX_POOL;
+}
+
 int wk_dev_add(struct worker *wk, uint32_t id, const struct wire_add *a, const int fds[2], struct hv_err *e)
 {
 	struct wk_dev *d;
 	int rc = 0;
 
-	if (a->num_queues > HVDRV_MAX_QUEUES || !a->num_queues || a->ring_pages > WIRE_RING_PAGES || !a->ring_pages ||
-	    a->queue_pages > HVDRV_MAX_QUEUE_PAGES || a->queue_pages < a->ring_pages || !wk_format(a->format) ||
-	    a->pool_pages > HVDRV_MAX_POOL)
+	if (!fits(a))
 		return hv_err(e, EINVAL, "%u queues of %u pages, %u of them the ring's, format %u, a pool of %u", a->num_queues,
 			      a->queue_pages, a->ring_pages, a->format, a->pool_pages);
 	if (a->first > INT64_MAX / HVDRV_SECTOR || a->lim.sectors > INT64_MAX / HVDRV_SECTOR - a->first)

@@ -179,12 +179,12 @@ static bool direct_push(struct wk_queue *q)
 	return false;
 }
 
-#define FORMAT(f) { #f, f##_take_up, f##_renew, f##_take, f##_parse, f##_fetched, f##_arm, f##_answer, f##_push }
+#define FORMAT(f, pages) { #f, pages, f##_take_up, f##_renew, f##_take, f##_parse, f##_fetched, f##_arm, f##_answer, f##_push }
 
 const struct wk_format *wk_format(uint32_t format)
 {
-	static const struct wk_format formats[WIRE_FORMATS] = { [WIRE_BLKIF] = FORMAT(blkif), [WIRE_NVME] = FORMAT(nvme), [WIRE_VIRTQ] = FORMAT(virtq),
-		[WIRE_DIRECT] = FORMAT(direct) };
+	static const struct wk_format formats[WIRE_FORMATS] = { [WIRE_BLKIF] = FORMAT(blkif, 1), [WIRE_NVME] = FORMAT(nvme, 2),
+		[WIRE_VIRTQ] = FORMAT(virtq, HV_VIRTQ_PAGES), [WIRE_DIRECT] = FORMAT(direct, 0) };
 
 	return format < WIRE_FORMATS ? &formats[format] : NULL;
 }

@@ -41,6 +41,7 @@ struct wk_fetch {
 
 struct wk_format {
 	const char *name;
+	uint32_t pages;			/* that a queue has at least */
 	void (*take_up)(struct wk_queue *q);			/* a queue that is new, or in use with nothing in flight */
 	void (*renew)(struct wk_queue *q, unsigned int begun);	/* after a switch: empty, but for so many to be answered */
 	int (*take)(struct wk_queue *q, uint8_t *entry);	/* 1: copied; 0: none; -1: the queue is broken */

@@ -133,8 +133,8 @@ static void say(const void *m, size_t size, bool with_target)
 /* A message as hvdrvd sends them. */
 static void say_whole(void)
 {
-	struct wire_msg m = { .version = WIRE_VERSION, .type = in_u8(input) % (WIRE_EV_FAILED + 2), .seq = 1 };
-	uint8_t bits = in_u8(input);
+	uint8_t kind = in_u8(input), bits = in_u8(input);
+	struct wire_msg m = { .version = WIRE_VERSION, .type = kind % (WIRE_EV_FAILED + 2), .seq = 1 };
 
 	m.dev = bits & 3;
 	if (m.type == WIRE_ADD) {
@@ -147,6 +147,7 @@ static void say_whole(void)
 		m.add.first = bits & 16 ? bits & 32 ? UINT64_MAX / 512 - 100 : 2048 : 0;
 		m.add.by_turns = bits >> 6 & 1;
 		m.add.num_queues = in_u8(input) % 10;
+		m.add.format = kind / (WIRE_EV_FAILED + 2) % (WIRE_FORMATS + 1);
 		m.add.ring_pages = in_u8(input) % 6;
 		m.add.queue_pages = in_u8(input) % 164;
 		for (int q = 0; q < (int)HVDRV_MAX_QUEUES; q++) {

@@ -232,7 +232,8 @@ def worker():
                    add + ring(0, b"\xff\xff\xff\x7f") + b"\3\x0a\7", add + go(request(0, [(7, 0, 7)])) + b"\2" + say(0) + say(5), add + add,
                    say(1, 16, bytes([1, 2]) + bytes(range(10, 18))) + go(request(0, two), request(1, two), request(1, [(9, 0, 7), (5, 0, 7)])),
                    say(1, 32, bytes([1, 2])), say(1, 1, bytes([8, 4]) + bytes(range(1, 9))) + say(3, 1) + say(2, 1) + b"\7", say(9), b"\1\x09\0abcdefghi",
-                   add + go(request(0, two), request(1, two)) + say(5) + b"\7"])
+                   add + go(request(0, two), request(1, two)) + say(5) + b"\7",
+                   *(say(1 + 15 * f, 0, bytes([1, 2, 66]) + bytes(range(11, 18))) + ring(0, bytes(range(64))) + b"\3\x0a\7\7" for f in range(1, 5))])
 
 
 for make in (image, params, guestcfg, record, desc, elf, blkif, nvme, virtq, desc_guest, check, store, worker, keeper, kernel):

@@ -230,6 +230,25 @@ START_TEST(renewed)
 }
 END_TEST
 
+/* Not of a format that has more pages than the queue. */
+START_TEST(too_few_pages)
+{
+	struct hv_err e = { 0 };
+	struct world w;
+
+	if (!world(&w, _i))
+		return;
+	wk_dev_remove(dev(&w));
+	ck_assert_msg(!bench_add(w.b, 0, unit_path("disk"), O_RDWR, &bench_limits, 1, 1, RING, PORT, &e), "%s", e.text);
+	hold(&w);
+	for (uint32_t f = WIRE_BLKIF + 1; f <= WIRE_FORMATS; f++)
+		if (f != WIRE_DIRECT)
+			ck_assert_uint_eq(go_on(&w, (struct wire_go){ .renewed = 1, .format = f }), WIRE_ERROR);
+	ck_assert_uint_eq(go_on(&w, (struct wire_go){ .renewed = 1, .format = WIRE_BLKIF }), WIRE_OK);
+	bench_free(w.b);
+}
+END_TEST
+
 /* Over a time in which the guest's handles went by, unseen, nothing is remembered that a handle of then could be taken for. */
 START_TEST(forgets_in_direct)
 {
@@ -314,6 +333,7 @@ Suite *unit_suite(void)
 	unit_loop(s, "held", held, BENCH_ENGINES);
 	unit_loop(s, "drained", drained, 2 * BENCH_ENGINES);
 	unit_loop(s, "renewed", renewed, BENCH_ENGINES);
+	unit_loop(s, "too-few-pages", too_few_pages, BENCH_ENGINES);
 	unit_loop(s, "forgets-in-direct", forgets_in_direct, BENCH_ENGINES);
 	unit_loop(s, "counted-per-mode", counted_per_mode, BENCH_ENGINES);
 	unit_loop(s, "twice-the-handle", twice_the_handle, BENCH_ENGINES);

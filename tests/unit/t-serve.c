@@ -550,6 +550,10 @@ START_TEST(add_fails)
 	ck_assert_int_eq(bench_add(b, 0, path, O_RDWR, &bench_limits, 9, 1, RING, PORT, &e), -EINVAL);
 	ck_assert_int_eq(bench_add(b, 0, path, O_RDWR, &bench_limits, 1, 0, RING, PORT, &e), -EINVAL);
 	ck_assert_int_eq(bench_add(b, 0, path, O_RDWR, &bench_limits, 1, 5, RING, PORT, &e), -EINVAL);
+	for (b->format = WIRE_NVME; b->format <= WIRE_FORMATS; b->format++)	/* of one page; hardware queues have none that are ours */
+		if (b->format != WIRE_DIRECT)
+			ck_assert_int_eq(bench_add(b, 0, path, O_RDWR, &bench_limits, 1, 1, RING, PORT, &e), -EINVAL);
+	b->format = WIRE_BLKIF;
 	ck_assert(TAILQ_EMPTY(&b->wk->devs));
 	ck_assert_uint_eq(b->maps, 0);
 	ck_assert_uint_eq(b->ports, 0);
