@@ -144,7 +144,7 @@ static int make_image(struct dev *v, const struct hv_os *os, const char *mode, s
 	struct hv_err failed = { 0 };
 	const struct hv_err why = *e;
 	const char *device = device_of(v, mode);
-	enum generate_state st = generate_state(d, os, &failed);
+	enum generate_state st = generate_state(d, os, v->params.class, mode, device, &failed);
 
 	if (st == GENERATE_RUNS)
 		return -EINPROGRESS;

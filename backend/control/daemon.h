@@ -393,8 +393,9 @@ void share_stop(struct daemon *d);		/* memory only: they end when their workers 
 int generate_start(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, const char *device,
 		   struct hv_err *e);
 enum generate_state { GENERATE_NONE, GENERATE_RUNS, GENERATE_DONE, GENERATE_FAILED };
-/* How the last one for this guest ended (failed: e says why); forgotten after it was asked. RUNS: one runs, for whomever. */
-enum generate_state generate_state(struct daemon *d, const struct hv_os *os, struct hv_err *e);
+/* How the last one ended, if it was for this (failed: e says why); forgotten after it was asked. RUNS: one runs, for whatever. */
+enum generate_state generate_state(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, const char *device,
+				   struct hv_err *e);
 int generate_check(struct daemon *d, struct hv_err *e);		/* may one be made here? 0 or -errno */
 void generate_stop(struct daemon *d);
 

@@ -17,7 +17,8 @@ extern char **environ;
 
 struct generator {
 	struct daemon *d;
-	struct hv_os os;		/* for whom */
+	struct hv_os os;		/* for whom, */
+	char what[128];			/* and for what: class, mode, device */
 	pid_t pid;			/* 0: none runs */
 	int out;
 	struct event *readable;
@@ -95,6 +96,11 @@ static int spawn_repo(struct generator *g, const char *class, const char *mode, 
 	return 0;
 }
 
+static void name_it(char *to, size_t size, const char *class, const char *mode, const char *device)
+{
+	snprintf(to, size, "%s %s %s", class, mode, device ? device : "");
+}
+
 int generate_start(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, const char *device,
 		   struct hv_err *e)
 {
@@ -108,6 +114,7 @@ int generate_start(struct daemon *d, const struct hv_os *os, const char *class, 
 		g->d = d;
 	}
 	g->os = *os;
+	name_it(g->what, sizeof(g->what), class, mode, device);
 	g->len = 0;
 	g->result = GENERATE_NONE;
 	rc = spawn_repo(g, class, mode, device, e);
@@ -118,14 +125,17 @@ int generate_start(struct daemon *d, const struct hv_os *os, const char *class, 
 	return 0;
 }
 
-enum generate_state generate_state(struct daemon *d, const struct hv_os *os, struct hv_err *e)
+enum generate_state generate_state(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, const char *device,
+				   struct hv_err *e)
 {
 	struct generator *g = d->generator;
 	enum generate_state st;
+	char what[sizeof(g->what)];
 
 	if (g && g->pid)
 		return GENERATE_RUNS;
-	if (!g || memcmp(&g->os, os, sizeof(*os)))
+	name_it(what, sizeof(what), class, mode, device);
+	if (!g || memcmp(&g->os, os, sizeof(*os)) || strcmp(g->what, what))
 		return GENERATE_NONE;
 	st = g->result;
 	g->result = GENERATE_NONE;

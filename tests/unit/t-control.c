@@ -366,6 +366,30 @@ START_TEST(xl_disk)
 }
 END_TEST
 
+/* How the generator ended is heard by who asked for that driver, once; for another one it has not run. */
+START_TEST(generator_of)
+{
+	struct hv_os os = { .type = "linux", .release = "6.1.0-56-amd64", .arch = "x86_64", .abi = "linux-kernel" }, other = os;
+	struct world w;
+	struct hv_err e = { 0 };
+
+	start(&w);
+	w.d.opt.generator = _i ? "/bin/false" : "/bin/true";
+	ck_assert_int_eq(generate_state(&w.d, &os, "block", "virtual", NULL, &e), GENERATE_NONE);
+	ck_assert_msg(!generate_start(&w.d, &os, "block", "virtual", NULL, &e), "%s", e.text);
+	while (generate_state(&w.d, &os, "block", "virtual", "virtio-blk", &e) == GENERATE_RUNS)
+		event_base_loop(w.d.base, EVLOOP_ONCE);
+	strcpy(other.release, "6.12.1");
+	ck_assert_int_eq(generate_state(&w.d, &os, "block", "virtual", "virtio-blk", &e), GENERATE_NONE);
+	ck_assert_int_eq(generate_state(&w.d, &os, "block", "paravirtual", NULL, &e), GENERATE_NONE);
+	ck_assert_int_eq(generate_state(&w.d, &os, "net", "virtual", NULL, &e), GENERATE_NONE);
+	ck_assert_int_eq(generate_state(&w.d, &other, "block", "virtual", NULL, &e), GENERATE_NONE);
+	ck_assert_int_eq(generate_state(&w.d, &os, "block", "virtual", NULL, &e), _i ? GENERATE_FAILED : GENERATE_DONE);
+	ck_assert_int_eq(generate_state(&w.d, &os, "block", "virtual", NULL, &e), GENERATE_NONE);
+	generate_stop(&w.d);
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
 	Suite *s = unit_new("control", NULL);
@@ -380,5 +404,6 @@ Suite *unit_suite(void)
 	unit_loop(s, "windows-of-one", windows_of_one, N(windows));
 	unit_loop(s, "window", window, 1);
 	unit_loop(s, "xl-disk", xl_disk, 3);
+	unit_loop(s, "generator-of", generator_of, 2);
 	return s;
 }
