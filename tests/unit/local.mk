@@ -21,7 +21,7 @@ UNIT_GEN_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/repo -I$(srcdir)/backend -DUNIT_S
 UNIT_GEN_CFLAGS = $(UNIT_CFLAGS) $(CONFIG_CFLAGS) $(ELF_CFLAGS)
 UNIT_GEN_LIBS = libgen.la $(UNIT_SERVE_LIBS) $(CONFIG_LIBS) $(ELF_LIBS)
 libgen_la_SOURCES = tests/unit/gen.c tests/unit/gen.h tests/unit/stub.c tests/unit/stub.h tests/unit/load.c tests/unit/load.h \
-	tests/unit/ramdisk.c tests/unit/ramdisk.h repo/conf.c repo/desc.c repo/schema.c repo/skeleton.c repo/emit.c repo/build.c repo/elf.c repo/key.c
+	tests/unit/ramdisk.c tests/unit/ramdisk.h tests/unit/drive.c tests/unit/drive.h repo/conf.c repo/desc.c repo/schema.c repo/skeleton.c repo/emit.c repo/build.c repo/elf.c repo/key.c
 libgen_la_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 libgen_la_CFLAGS = $(UNIT_GEN_CFLAGS)
 

@@ -4,206 +4,80 @@
  * in which offsets and numbers are changed, against a backend that reads the changed description. Data must verify.
  * Against a backend of another description it must not: then the layout stands in the description and nowhere else.
  */
-#include <fcntl.h>
-#include <unistd.h>
-#include "bench.h"
-#include "gen.h"
-#include "load.h"
+#include "drive.h"
 
-#define PORT 1u
-#define MEM 1u			/* first page of the queue's memory */
-#define DATA 400u
-
-struct world {
-	struct bench *b;
-	struct load *l;
-	struct hv_image img;
-	struct hv_blkif_layout layout;
-	uint32_t refs[STUB_PAGES(HVDRV_MAX_DEPTH)];
-	char path[300];
-	int fd;
-	uint32_t seen;		/* events to the guest that it has handled */
-};
-
-static uint8_t *page_of(void *arg, uint32_t ref)
+static void layout(struct drive *d, const char *conf)
 {
-	return bench_page(arg, ref);
+	gen_layout(conf, &d->layout.blkif);
 }
 
-/* The worker takes up the ring where it is, with the layout of this world. */
-static void serve(struct world *w)
+static void serve(struct drive *d)
 {
-	uint32_t ring = MEM + 1 + HVDRV_RECORD_PAGES(w->l->depth);
-	struct hv_err e = { 0 };
-	struct wk_queue *q;
+	struct wk_dev *dev;
 
-	w->b->more = rng_below(&w->l->rng, 2) * w->l->depth;	/* pages of segments: mapped, or copied each time */
-	ck_assert_msg(!bench_add(w->b, 0, w->path, O_RDWR, &bench_limits, 1, 2, ring, PORT, &e), "%s", e.text);
-	wk_dev_find(w->b->wk, 0)->layout = &w->layout;
-	q = &wk_dev_find(w->b->wk, 0)->queue[0];
-	hv_blkring_init(&q->ring, &w->layout, q->map, 2);
+	d->b->more = rng_below(&d->l->rng, 2) * d->l->depth;	/* pages of segments: mapped, or copied each time */
+	dev = drive_add(d, 2);
+	dev->layout = &d->layout.blkif;
+	hv_blkring_init(&dev->queue[0].ring, dev->layout, dev->queue[0].map, 2);
 }
 
-static bool world(struct world *w, int engine, uint32_t depth, const char *driver, const char *backend)
+static const void *posted(const struct drive *d, size_t *size)
 {
-	memset(w, 0, sizeof(*w));
-	if (!gen_image(driver, &w->img))
-		return false;
-	gen_layout(backend, &w->layout);
-	w->b = bench_new(engine);
-	if (!w->b)
-		return false;
-	w->l = calloc(1, sizeof(*w->l));
-	rng_init(&w->l->rng, "driver");
-	w->l->depth = depth;
-	w->l->page = page_of;
-	w->l->arg = w->b;
-	w->l->first_ref = DATA;
-	for (uint32_t i = 0; i < N(w->refs); i++)
-		w->refs[i] = MEM + i;
-	snprintf(w->path, sizeof(w->path), "%s", unit_path("disk"));
-	w->fd = open(w->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	ck_assert_int_eq(ftruncate(w->fd, LOAD_SECTORS * HVDRV_SECTOR), 0);
-	stub_init(&w->l->stub, bench_page(w->b, MEM), w->refs, depth);
-	hv_place(&w->l->stub.slot, &w->img, 1);
-	load_begin(w->l);
-	serve(w);
-	return true;
+	*size = 4;
+	return d->l->stub.ctx.pages + d->layout.blkif.req_prod;
 }
 
-static void end(struct world *w)
-{
-	bench_free(w->b);
-	stub_free(&w->l->stub);
-	free(w->l);
-	hv_image_free(&w->img);
-	close(w->fd);
-}
-
-/* The host runs only when it is sent an event, the guest's handler only when it is. */
-static void exchange(struct world *w)
-{
-	if (w->l->notify)
-		bench_kick(w->b, PORT);
-	w->l->notify = false;
-	bench_run(w->b);
-	if (w->b->notified[PORT] == w->seen)
-		return;
-	w->seen = w->b->notified[PORT];
-	load_event(w->l);
-}
-
-static void finish(struct world *w)
-{
-	for (int quiet = 0; w->l->inflight && quiet < 3 && !*w->l->bad;) {
-		unsigned int before = w->l->ended;
-
-		exchange(w);
-		quiet = before == w->l->ended ? quiet + 1 : 0;
-	}
-	if (w->l->inflight && !*w->l->bad)
-		snprintf(w->l->bad, sizeof(w->l->bad), "%u requests never ended", w->l->inflight);
-}
-
-/* The file holds what the guest wrote, byte for byte. */
-static void compare_file(struct world *w)
-{
-	static uint8_t got[LOAD_SECTORS * HVDRV_SECTOR];
-
-	ck_assert_int_eq(pread(w->fd, got, sizeof(got), 0), (ssize_t)sizeof(got));
-	if (memcmp(got, w->l->disk, sizeof(got)) && !*w->l->bad)
-		snprintf(w->l->bad, sizeof(w->l->bad), "the file is not what was written");
-}
-
-static void run(struct world *w, unsigned int requests)
-{
-	while (w->l->ended < requests && !*w->l->bad) {
-		load_submit(w->l, 1 + rng_below(&w->l->rng, rng_below(&w->l->rng, 4) ? 8 : w->l->depth));
-		exchange(w);
-		if (!w->l->notify && w->l->inflight && w->b->notified[PORT] == w->seen)
-			finish(w);		/* nobody is told anything and something is in flight: stuck, or nothing to do */
-	}
-	finish(w);
-	compare_file(w);
-}
+static const struct drive_format format = { "driver", gen_device, layout, serve, posted };
 
 /* Depth 128 on a ring of 64 entries: the driver keeps what does not fit. */
 START_TEST(verified)
 {
-	struct world w;
-
-	if (!world(&w, _i & 1, _i & 2 ? 128 : 64, gen_device, gen_device))
-		return;
-	run(&w, 3000);
-	ck_assert_msg(!*w.l->bad, "%s", w.l->bad);
-	ck_assert_uint_ge(w.l->ended, 3000);
-	ck_assert_uint_gt(w.l->bytes, 10 << 20);
-	ck_assert_uint_eq(wk_dev_find(w.b->wk, 0)->stats.errors, 0);
-	ck_assert_uint_eq(stub_call(&w.l->stub, HVDRV_ENTRY_DETACH, 0), 0);
-	end(&w);
+	drive_verified(&format, _i & 1, _i & 2 ? 128 : 64);
 }
 END_TEST
 
-/* While the host holds the queue nothing enters it, and nothing is lost. */
 START_TEST(held)
 {
-	struct world w;
-	uint32_t prod;
-
-	if (!world(&w, 0, 64, gen_device, gen_device))
-		return;
-	for (int i = 0; i < 50 && !*w.l->bad; i++) {
-		load_submit(w.l, 1 + rng_below(&w.l->rng, 64));
-		w.l->stub.ctx.state->hold = 1;
-		memcpy(&prod, w.l->stub.ctx.pages + w.layout.req_prod, 4);
-		load_submit(w.l, 8);
-		ck_assert_mem_eq(&prod, w.l->stub.ctx.pages + w.layout.req_prod, 4);
-		finish(&w);			/* what is in flight ends all the same */
-		w.l->stub.ctx.state->hold = 0;
-	}
-	ck_assert_uint_gt(w.l->busies, 0);
-	run(&w, w.l->ended + 100);
-	ck_assert_msg(!*w.l->bad, "%s", w.l->bad);
-	end(&w);
+	drive_held(&format);
 }
 END_TEST
 
 /* Answers that the guest has not seen yet, from the ring's end that the driver has consumed. */
-static void mark_done(struct world *w, uint32_t from, uint32_t to)
+static void mark_done(struct drive *d, uint32_t from, uint32_t to)
 {
 	for (; from != to; from++) {
-		const uint8_t *e = w->l->stub.ctx.pages + w->layout.first + (from & 63) * w->layout.stride;
+		const uint8_t *e = d->l->stub.ctx.pages + d->layout.blkif.first + (from & 63) * d->layout.blkif.stride;
 		struct hvdrv_record *rec;
 		uint64_t handle;
 		int16_t st;
 
-		memcpy(&handle, e + w->layout.rsp_id, 8);
-		memcpy(&st, e + w->layout.rsp_status, 2);
-		rec = stub_record(&w->l->stub, HVDRV_HANDLE_TAG(handle));
+		memcpy(&handle, e + d->layout.blkif.rsp_id, 8);
+		memcpy(&st, e + d->layout.blkif.rsp_status, 2);
+		rec = stub_record(&d->l->stub, HVDRV_HANDLE_TAG(handle));
 		ck_assert_uint_eq(rec->handle, handle);
 		rec->state = HVDRV_REC_DONE;
-		rec->status = st == w->layout.st_ok ? HVDRV_ST_OK : HVDRV_ST_IOERR;
+		rec->status = st == d->layout.blkif.st_ok ? HVDRV_ST_OK : HVDRV_ST_IOERR;
 	}
 }
 
 /* The host replaces the driver: the worker ends what it has begun, answers may be unseen, the rest was never taken. */
-static void replace(struct world *w, const struct hv_image *img, const struct hv_blkif_layout *l)
+static void replace(struct drive *d, const struct hv_image *img, const struct hv_blkif_layout *l)
 {
-	struct hvdrv_state *st = w->l->stub.ctx.state;
-	uint32_t consumed = w->l->stub.ctx.state->drv[4] | w->l->stub.ctx.state->drv[5] << 8 | w->l->stub.ctx.state->drv[6] << 16 |
-			    (uint32_t)w->l->stub.ctx.state->drv[7] << 24, answered;
-	struct wk_dev *d = wk_dev_find(w->b->wk, 0);
+	struct hvdrv_state *st = d->l->stub.ctx.state;
+	uint32_t consumed = d->l->stub.ctx.state->drv[4] | d->l->stub.ctx.state->drv[5] << 8 | d->l->stub.ctx.state->drv[6] << 16 |
+			    (uint32_t)d->l->stub.ctx.state->drv[7] << 24, answered;
+	struct wk_dev *dev = wk_dev_find(d->b->wk, 0);
 
 	ck_assert_uint_eq(st->inside, 0);
-	answered = d->queue[0].ring.rsp_prod;
-	wk_dev_remove(d);
-	mark_done(w, consumed, answered);
-	memset(w->l->stub.ctx.pages, 0, w->l->stub.ctx.queue_pages * HVDRV_PAGE);
-	hv_place(&w->l->stub.slot, img, st->generation + 1);
-	w->layout = *l;
+	answered = dev->queue[0].ring.rsp_prod;
+	wk_dev_remove(dev);
+	mark_done(d, consumed, answered);
+	memset(d->l->stub.ctx.pages, 0, d->l->stub.ctx.queue_pages * HVDRV_PAGE);
+	hv_place(&d->l->stub.slot, img, st->generation + 1);
+	d->layout.blkif = *l;
 	st->adopt = st->generation;
 	st->hold = 0;
-	serve(w);
+	serve(d);
 }
 
 /* Replaced again and again under load, in turn by one with another layout: nothing is lost, doubled or changed. */
@@ -213,53 +87,50 @@ START_TEST(replaced)
 		{ "gref      = { at = 0;", "gref      = { at = 4;" }, { "first     = { at = 4;", "first     = { at = 0;" },
 		{ "last      = { at = 5;", "last      = { at = 1;" }, { "read         = 0;", "read         = 7;" }, { NULL, NULL }
 	};
-	struct hv_blkif_layout layout[2];
+	struct hv_blkif_layout layouts[2];
 	struct hv_image other;
-	struct world w;
+	struct drive d;
 	int times = 0;
 
 	gen_conf(unit_path("other.conf"), gen_device, changes);
-	if (!world(&w, _i & 1, _i & 2 ? 128 : 64, gen_device, gen_device))
+	if (!drive_new(&d, &format, _i & 1, _i & 2 ? 128 : 64, gen_device, gen_device))
 		return;
 	ck_assert(gen_image(unit_path("other.conf"), &other));
-	layout[0] = w.layout;
-	gen_layout(unit_path("other.conf"), &layout[1]);
-	while (w.l->ended < 3000 && !*w.l->bad) {
-		bool served = rng_below(&w.l->rng, 2), seen = rng_below(&w.l->rng, 2);
+	layouts[0] = d.layout.blkif;
+	gen_layout(unit_path("other.conf"), &layouts[1]);
+	while (d.l->ended < 3000 && !*d.l->bad) {
+		bool served = rng_below(&d.l->rng, 2), seen = rng_below(&d.l->rng, 2);
 
-		load_submit(w.l, 1 + rng_below(&w.l->rng, w.l->depth));
+		load_submit(d.l, 1 + rng_below(&d.l->rng, d.l->depth));
 		if (served) {
-			bench_kick(w.b, PORT);
-			bench_run(w.b);
+			bench_kick(d.b, DRIVE_PORT);
+			bench_run(d.b);
 		}
 		if (served && seen)
-			load_event(w.l);
-		load_submit(w.l, rng_below(&w.l->rng, 4));
-		w.l->stub.ctx.state->hold = 1;
+			load_event(d.l);
+		load_submit(d.l, rng_below(&d.l->rng, 4));
+		d.l->stub.ctx.state->hold = 1;
 		times++;
-		replace(&w, times & 1 ? &other : &w.img, &layout[times & 1]);
-		if (rng_below(&w.l->rng, 2))
-			load_submit(w.l, 3);		/* another entry than complete may be the first */
-		load_event(w.l);			/* the kick */
-		w.seen = w.b->notified[PORT];
-		if (rng_below(&w.l->rng, 2))
-			exchange(&w);
+		replace(&d, times & 1 ? &other : &d.img, &layouts[times & 1]);
+		if (rng_below(&d.l->rng, 2))
+			load_submit(d.l, 3);		/* another entry than complete may be the first */
+		load_event(d.l);			/* the kick */
+		d.seen = d.b->notified[DRIVE_PORT];
+		if (rng_below(&d.l->rng, 2))
+			drive_exchange(&d);
 	}
-	finish(&w);
-	compare_file(&w);
-	ck_assert_msg(!*w.l->bad, "%s (after %d replacements, %u requests)", w.l->bad, times, w.l->ended);
+	drive_finish(&d);
+	drive_compare(&d);
+	ck_assert_msg(!*d.l->bad, "%s (after %d replacements, %u requests)", d.l->bad, times, d.l->ended);
 	ck_assert_int_gt(times, 20);
-	ck_assert_uint_eq(w.l->stub.adopts, times);
-	end(&w);
+	ck_assert_uint_eq(d.l->stub.adopts, times);
+	drive_free(&d);
 }
 END_TEST
 
 /* ---- the description is the only place ---- */
 
-static const struct {
-	const char *what;
-	struct gen_change change[8];
-} altered[] = {
+static const struct drive_altered altered[] = {
 	{ "offsets of a segment", { { "gref      = { at = 0;", "gref      = { at = 4;" }, { "first     = { at = 4;", "first     = { at = 0;" },
 				    { "last      = { at = 5;", "last      = { at = 1;" } } },
 	{ "opcode of read", { { "read         = 0;", "read         = 7;" } } },
@@ -275,36 +146,15 @@ static const struct {
 						   { "read         = 0;", "read         = 21;" } } },
 };
 
-/* The altered driver and a backend that reads the altered description: all data verifies. */
 START_TEST(altered_both)
 {
-	const char *conf = unit_path("altered.conf");
-	struct world w;
-
-	gen_conf(conf, gen_device, altered[_i].change);
-	if (!world(&w, _i & 1, 128, conf, conf))
-		return;
-	run(&w, 1000);
-	ck_assert_msg(!*w.l->bad, "%s: %s", altered[_i].what, w.l->bad);
-	ck_assert_uint_ge(w.l->ended, 1000);
-	end(&w);
+	drive_altered_both(&format, &altered[_i], _i & 1);
 }
 END_TEST
 
-/* One side altered, whichever: it must be seen. */
 START_TEST(altered_one)
 {
-	const char *conf = unit_path("altered.conf");
-	bool driver = _i & 1;
-	struct world w;
-
-	gen_conf(conf, gen_device, altered[_i / 2].change);
-	if (!world(&w, 0, 64, driver ? conf : gen_device, driver ? gen_device : conf))
-		return;
-	run(&w, 300);
-	ck_assert_msg(*w.l->bad, "%s, %s: data moved all the same", altered[_i / 2].what, driver ? "driver" : "backend");
-	printf("%s, %s altered: %s\n", altered[_i / 2].what, driver ? "driver" : "backend", w.l->bad);
-	end(&w);
+	drive_altered_one(&format, &altered[_i / 2], _i & 1);
 }
 END_TEST
 
@@ -321,18 +171,18 @@ END_TEST
 /* A driver that is handed what cannot be ends its queue and touches nothing else. */
 START_TEST(distrusts)
 {
-	struct world w;
+	struct drive d;
 
-	if (!world(&w, 0, 64, gen_device, gen_device))
+	if (!drive_new(&d, &format, 0, 64, gen_device, gen_device))
 		return;
-	ck_assert_uint_eq(stub_call(&w.l->stub, HVDRV_ENTRY_SUBMIT, 64) & HVDRV_R_BROKEN, HVDRV_R_BROKEN);	/* no such tag */
-	ck_assert_uint_eq(stub_call(&w.l->stub, HVDRV_ENTRY_SUBMIT, UINT32_MAX) & HVDRV_R_BROKEN, HVDRV_R_BROKEN);
-	load_submit(w.l, 4);
-	memset(w.l->stub.ctx.pages + w.layout.rsp_prod, 0x7f, 4);	/* more answers than requests */
-	load_event(w.l);
-	ck_assert(w.l->stub.dead);
-	ck_assert_uint_eq(w.l->ended, 0);
-	end(&w);
+	ck_assert_uint_eq(stub_call(&d.l->stub, HVDRV_ENTRY_SUBMIT, 64) & HVDRV_R_BROKEN, HVDRV_R_BROKEN);	/* no such tag */
+	ck_assert_uint_eq(stub_call(&d.l->stub, HVDRV_ENTRY_SUBMIT, UINT32_MAX) & HVDRV_R_BROKEN, HVDRV_R_BROKEN);
+	load_submit(d.l, 4);
+	memset(d.l->stub.ctx.pages + d.layout.blkif.rsp_prod, 0x7f, 4);	/* more answers than requests */
+	load_event(d.l);
+	ck_assert(d.l->stub.dead);
+	ck_assert_uint_eq(d.l->ended, 0);
+	drive_free(&d);
 }
 END_TEST
 
