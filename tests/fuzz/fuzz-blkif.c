@@ -4,7 +4,7 @@
  * of a backend that takes, answers and publishes. A request that is passed must keep to the limits, and no more are
  * ever out than the ring holds.
  */
-#include "fuzz.h"
+#include "blk.h"
 #include "ring/blkif.h"
 
 #define OUT_MAX 1024
@@ -19,53 +19,6 @@ struct run {
 	unsigned int out;
 	bool broken;
 };
-
-static void choose_limits(struct run *r)
-{
-	uint8_t flags = in_u8(&r->in);
-
-	r->lim.read_only = flags & 1;
-	r->lim.flush = flags & 2;
-	r->lim.fua = flags & 4;
-	r->lim.discard = flags & 8;
-	r->lim.write_zeroes = flags & 16;
-	r->lim.block = flags & 32 ? 4096 : 512;
-	r->pages = 1 + (flags >> 6);
-	r->lim.sectors = in_u32(&r->in) | (uint64_t)in_u8(&r->in) << 56;
-	r->lim.max_segs = in_u8(&r->in);
-	r->lim.max_bytes = in_u32(&r->in);
-}
-
-static void check_data(const struct run *r, const struct hv_blk_req *q)
-{
-	uint64_t sum = 0;
-
-	MUST(q->nseg >= 1 && q->nseg <= HVDRV_MAX_SEGS);
-	for (int i = 0; i < q->nseg; i++) {
-		const struct hv_blk_seg *s = &q->seg[i];
-
-		MUST(s->len && s->off + s->len <= HVDRV_PAGE && !(s->off % HVDRV_SECTOR) && !(s->len % HVDRV_SECTOR));
-		sum += s->len;
-	}
-	MUST(sum == q->sectors * HVDRV_SECTOR && sum <= r->lim.max_bytes);
-}
-
-static void check_passed(const struct run *r, const struct hv_blk_req *q)
-{
-	MUST(q->op < HVDRV_OPS);
-	MUST(!r->lim.read_only || q->op == HVDRV_OP_READ || q->op == HVDRV_OP_FLUSH);
-	MUST(!q->fua || (r->lim.fua && q->op == HVDRV_OP_WRITE));
-	if (q->op == HVDRV_OP_FLUSH) {
-		MUST(r->lim.flush && !q->nseg);
-		return;
-	}
-	MUST(q->sectors && q->sectors <= r->lim.sectors && q->sector <= r->lim.sectors - q->sectors);
-	MUST(!(q->sector * HVDRV_SECTOR % r->lim.block) && !(q->sectors * HVDRV_SECTOR % r->lim.block));
-	if (q->op == HVDRV_OP_READ || q->op == HVDRV_OP_WRITE)
-		check_data(r, q);
-	else
-		MUST(!q->nseg && (q->op == HVDRV_OP_DISCARD ? r->lim.discard : r->lim.write_zeroes));
-}
 
 /* The page of segments, in memory of just the size that may be read. */
 static enum hv_reject fetch(struct run *r, struct hv_blk_req *q)
@@ -98,7 +51,7 @@ static void take(struct run *r)
 			rej = fetch(r, &q);
 		MUST(rej < HV_REJ_RING && *hv_reject_name(rej));
 		if (!rej)
-			check_passed(r, &q);
+			blk_check(&r->lim, &q);
 		MUST(r->out < r->ring.entries);
 		r->id[r->out++] = q.id;
 	}
@@ -155,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct run r = { .in = { data, size } };
 	uint32_t start;
 
-	choose_limits(&r);
+	r.pages = 1 + (blk_limits(&r.in, &r.lim) >> 6);
 	r.mem = calloc(r.pages, HVDRV_PAGE);
 	MUST(r.mem);
 	start = in_u32(&r.in);		/* a ring in use, its indexes anywhere */

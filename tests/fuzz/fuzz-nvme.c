@@ -4,7 +4,7 @@
  * the state page, and steps of a host that takes, answers, publishes and begins again. A request that is passed must keep
  * to the limits, and no more are ever out than the queue holds.
  */
-#include "fuzz.h"
+#include "blk.h"
 #include "ring/nvme.h"
 
 struct run {
@@ -18,52 +18,17 @@ struct run {
 	bool broken;
 };
 
-static void choose_limits(struct run *r)
+/* What NVMe can say: only a request's ends are within a page. */
+static void check_passed(const struct run *r, const struct hv_blk_req *q)
 {
-	uint8_t flags = in_u8(&r->in);
-
-	r->lim.read_only = flags & 1;
-	r->lim.flush = flags & 2;
-	r->lim.fua = flags & 4;
-	r->lim.discard = flags & 8;
-	r->lim.write_zeroes = flags & 16;
-	r->lim.block = flags & 32 ? 4096 : 512;
-	r->lim.sectors = in_u32(&r->in) | (uint64_t)in_u8(&r->in) << 56;
-	r->lim.max_segs = in_u8(&r->in);
-	r->lim.max_bytes = in_u32(&r->in);
-}
-
-static void check_data(const struct run *r, const struct hv_blk_req *q)
-{
-	uint64_t sum = 0;
-
-	MUST(q->nseg >= 1 && q->nseg <= HVDRV_MAX_SEGS && q->nseg <= r->lim.max_segs);
+	blk_check(&r->lim, q);
+	MUST(q->nseg <= r->lim.max_segs);
 	for (int i = 0; i < q->nseg; i++) {
 		const struct hv_blk_seg *s = &q->seg[i];
 
-		MUST(s->gref && s->len && s->off + s->len <= HVDRV_PAGE && !(s->off % HVDRV_SECTOR) && !(s->len % HVDRV_SECTOR));
-		MUST(!i || !s->off);
+		MUST(s->gref && (!i || !s->off));
 		MUST(i + 1 == q->nseg || s->off + s->len == HVDRV_PAGE);
-		sum += s->len;
 	}
-	MUST(sum == q->sectors * HVDRV_SECTOR && sum <= r->lim.max_bytes);
-}
-
-static void check_passed(const struct run *r, const struct hv_blk_req *q)
-{
-	MUST(q->op < HVDRV_OPS);
-	MUST(!r->lim.read_only || q->op == HVDRV_OP_READ || q->op == HVDRV_OP_FLUSH);
-	MUST(!q->fua || (r->lim.fua && q->op == HVDRV_OP_WRITE));
-	if (q->op == HVDRV_OP_FLUSH) {
-		MUST(r->lim.flush && !q->nseg);
-		return;
-	}
-	MUST(q->sectors && q->sectors <= r->lim.sectors && q->sector <= r->lim.sectors - q->sectors);
-	MUST(!(q->sector * HVDRV_SECTOR % r->lim.block) && !(q->sectors * HVDRV_SECTOR % r->lim.block));
-	if (q->op == HVDRV_OP_READ || q->op == HVDRV_OP_WRITE)
-		check_data(r, q);
-	else
-		MUST(!q->nseg && (q->op == HVDRV_OP_DISCARD ? r->lim.discard : r->lim.write_zeroes));
 }
 
 /* What lies in a page, in memory of just the size that may be read. */
@@ -162,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct run r = { .in = { data, size } };
 
-	choose_limits(&r);
+	blk_limits(&r.in, &r.lim);
 	r.mem = aligned_alloc(HVDRV_PAGE, 2 * HVDRV_PAGE);
 	r.state = calloc(1, sizeof(*r.state));
 	MUST(r.mem && r.state);

@@ -4,7 +4,7 @@
  * host that takes, answers, publishes and begins again. A request that is passed must keep to the limits, no more are ever
  * out than there are descriptors, and what lies behind the queue's pages stays as it is.
  */
-#include "fuzz.h"
+#include "blk.h"
 #include "ring/virtq.h"
 
 #define TAGS 8u
@@ -21,50 +21,13 @@ struct run {
 	bool broken;
 };
 
-static void choose_limits(struct run *r)
-{
-	uint8_t flags = in_u8(&r->in);
-
-	r->lim.read_only = flags & 1;
-	r->lim.flush = flags & 2;
-	r->lim.fua = flags & 4;
-	r->lim.discard = flags & 8;
-	r->lim.write_zeroes = flags & 16;
-	r->lim.block = flags & 32 ? 4096 : 512;
-	r->lim.sectors = in_u32(&r->in) | (uint64_t)in_u8(&r->in) << 56;
-	r->lim.max_segs = in_u8(&r->in);
-	r->lim.max_bytes = in_u32(&r->in);
-}
-
-static void check_data(const struct run *r, const struct hv_blk_req *q)
-{
-	uint64_t sum = 0;
-
-	MUST(q->nseg >= 1 && q->nseg <= HVDRV_MAX_SEGS && q->nseg <= r->lim.max_segs);
-	for (int i = 0; i < q->nseg; i++) {
-		const struct hv_blk_seg *s = &q->seg[i];
-
-		MUST(s->gref && s->len && s->off + s->len <= HVDRV_PAGE && !(s->off % HVDRV_SECTOR) && !(s->len % HVDRV_SECTOR));
-		sum += s->len;
-	}
-	MUST(sum == q->sectors * HVDRV_SECTOR && sum <= r->lim.max_bytes);
-}
-
 static void check_passed(const struct run *r, const struct hv_blk_req *q)
 {
-	MUST(q->op < HVDRV_OPS && q->id <= UINT16_MAX && HVDRV_HANDLE_TAG(q->id) < TAGS);
-	MUST(!r->lim.read_only || q->op == HVDRV_OP_READ || q->op == HVDRV_OP_FLUSH);
-	MUST(!q->fua || (r->lim.fua && q->op == HVDRV_OP_WRITE));
-	if (q->op == HVDRV_OP_FLUSH) {
-		MUST(r->lim.flush && !q->nseg);
-		return;
-	}
-	MUST(q->sectors && q->sectors <= r->lim.sectors && q->sector <= r->lim.sectors - q->sectors);
-	MUST(!(q->sector * HVDRV_SECTOR % r->lim.block) && !(q->sectors * HVDRV_SECTOR % r->lim.block));
-	if (q->op == HVDRV_OP_READ || q->op == HVDRV_OP_WRITE)
-		check_data(r, q);
-	else
-		MUST(!q->nseg && (q->op == HVDRV_OP_DISCARD ? r->lim.discard : r->lim.write_zeroes));
+	MUST(q->id <= UINT16_MAX && HVDRV_HANDLE_TAG(q->id) < TAGS);
+	blk_check(&r->lim, q);
+	MUST(q->nseg <= r->lim.max_segs);
+	for (int i = 0; i < q->nseg; i++)
+		MUST(q->seg[i].gref);
 }
 
 /* What lies in the tag's page, in memory of just the size that may be read. */
@@ -184,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct run r = { .in = { data, size } };
 	uint16_t at;
 
-	choose_limits(&r);
+	blk_limits(&r.in, &r.lim);
 	r.mem = aligned_alloc(HVDRV_PAGE, PAGES * HVDRV_PAGE);
 	MUST(r.mem);
 	memset(r.mem, 0, PAGES * HVDRV_PAGE);
