@@ -12,7 +12,7 @@ libunit_la_CFLAGS = $(UNIT_CFLAGS)
 # a worker in the process
 UNIT_SERVE_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
 UNIT_SERVE_LIBS = libbench.la libserve.la $(UNIT_LIBS)
-libbench_la_SOURCES = tests/unit/bench.c tests/unit/bench.h
+libbench_la_SOURCES = tests/unit/bench.c tests/unit/bench.h tests/unit/served.c tests/unit/served.h
 libbench_la_CPPFLAGS = $(UNIT_SERVE_CPPFLAGS)
 libbench_la_CFLAGS = $(UNIT_CFLAGS)
 

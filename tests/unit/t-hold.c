@@ -2,49 +2,11 @@
 /* The worker while the driver is replaced: held, its table, and on again, on the old queues or on new ones. */
 #include <fcntl.h>
 #include <unistd.h>
-#include "bench.h"
-#include "front.h"
+#include "served.h"
 #include "unit.h"
 #include "util/sock.h"
 
-#define L (&hv_blkif_xen)
-#define OP(x) (hv_blkif_xen.op_##x)
-#define RING 1u			/* page of the guest */
 #define DATA 100u
-#define PORT 1u
-
-struct world {
-	struct bench *b;
-	struct front f;
-};
-
-/* One device of 1 MiB with one queue. False: this engine is not to be had. */
-static bool world(struct world *w, int engine)
-{
-	struct hv_err e = { 0 };
-	const char *path = unit_path("disk");
-
-	w->b = bench_new(engine);
-	if (!w->b)
-		return false;
-	unit_write(path, "", 0);
-	ck_assert_int_eq(truncate(path, 1 << 20), 0);
-	front_init(&w->f, L, bench_page(w->b, RING), 2);
-	ck_assert_msg(!bench_add(w->b, 0, path, O_RDWR, &bench_limits, 1, 2, RING, PORT, &e), "%s", e.text);
-	return true;
-}
-
-static struct wk_dev *dev(struct world *w)
-{
-	return wk_dev_find(w->b->wk, 0);
-}
-
-static void go(struct world *w)
-{
-	front_show(&w->f);
-	bench_kick(w->b, PORT);
-	bench_run(w->b);
-}
 
 static struct wire_msg hold(struct world *w)
 {
@@ -108,7 +70,7 @@ START_TEST(held)
 	uint64_t id;
 	int st;
 
-	if (!world(&w, _i))
+	if (!world(&w, _i, NULL))
 		return;
 	t = held_with_three(&w);
 	ck_assert_uint_eq(t.tag[1].state, HVDRV_REC_DONE);
@@ -148,7 +110,7 @@ START_TEST(drained)
 	uint64_t id, first;
 	int st;
 
-	if (!world(&w, _i % BENCH_ENGINES))
+	if (!world(&w, _i % BENCH_ENGINES, NULL))
 		return;
 	front_direct(L, front_next(&w.f), OP(write), HVDRV_HANDLE(2, 6), 8, &s, 1);
 	front_show(&w.f);
@@ -200,7 +162,7 @@ START_TEST(renewed)
 	uint16_t word;
 
 	for (int waits = 0; waits <= 1; waits++) {
-		if (!world(&w, _i))
+		if (!world(&w, _i, NULL))
 			return;
 		held_with_three(&w);
 		sq = memset(bench_page(w.b, RING), 0, 2 * HVDRV_PAGE);
@@ -236,7 +198,7 @@ START_TEST(too_few_pages)
 	struct hv_err e = { 0 };
 	struct world w;
 
-	if (!world(&w, _i))
+	if (!world(&w, _i, NULL))
 		return;
 	wk_dev_remove(dev(&w));
 	ck_assert_msg(!bench_add(w.b, 0, unit_path("disk"), O_RDWR, &bench_limits, 1, 1, RING, PORT, &e), "%s", e.text);
@@ -255,7 +217,7 @@ START_TEST(forgets_in_direct)
 	struct wire_msg r;
 	struct world w;
 
-	if (!world(&w, _i))
+	if (!world(&w, _i, NULL))
 		return;
 	ck_assert_uint_eq(held_with_three(&w).tag[1].state, HVDRV_REC_DONE);
 	ck_assert_uint_eq(go_on(&w, (struct wire_go){ .renewed = 1, .format = WIRE_DIRECT }), WIRE_OK);
@@ -274,7 +236,7 @@ START_TEST(counted_per_mode)
 	struct wire_msg r;
 	struct world w;
 
-	if (!world(&w, _i))
+	if (!world(&w, _i, NULL))
 		return;
 	held_with_three(&w);
 	memset(bench_page(w.b, RING), 0, 2 * HVDRV_PAGE);
@@ -304,7 +266,7 @@ START_TEST(twice_the_handle)
 	const struct front_seg s = { DATA, 0, 7 };
 	struct world w;
 
-	if (!world(&w, _i))
+	if (!world(&w, _i, NULL))
 		return;
 	for (int i = 0; i < 2; i++)
 		front_direct(L, front_next(&w.f), OP(read), HVDRV_HANDLE(4, 1), 0, &s, 1);

@@ -2,112 +2,59 @@
 /* Data in pages that the guest has granted for good: what goes by them, what does not, and a guest that lies about them. */
 #include <fcntl.h>
 #include <unistd.h>
-#include "bench.h"
-#include "front.h"
+#include "served.h"
 #include "unit.h"
 
-#define L (&hv_blkif_xen)
-#define OP(x) (hv_blkif_xen.op_##x)
-#define RING 1u			/* page of the guest; those of the second device 11, ... */
-#define SEGS 90u
 #define POOL 200u		/* the pool: pages 200 to 200 + PAGES - 1 */
 #define PAGES 80u
 #define DATA 400u		/* pages that are not of the pool */
-#define PORT 1u
 
-struct world {
-	struct bench *b;
-	struct front f;
-	char path[300];
-	int fd;
-	uint32_t pool[HVDRV_MAX_POOL];
-};
-
-/* One device of 1 MiB with a pool. False: this engine is not to be had. */
-static bool world(struct world *w, int engine)
+/* The device with a pool of these references, which are read again by again(). False: this engine is not to be had. */
+static bool pooled(struct world *w, uint32_t pool[PAGES], int engine)
 {
-	struct hv_err e = { 0 };
-
-	w->b = bench_new(engine);
-	if (!w->b)
+	if (!world_open(w, engine))
 		return false;
-	snprintf(w->path, sizeof(w->path), "%s", unit_path("disk"));
-	unit_write(w->path, "", 0);
-	ck_assert_int_eq(truncate(w->path, 1 << 20), 0);
-	w->fd = open(w->path, O_RDWR | O_CLOEXEC);
 	for (uint32_t i = 0; i < PAGES; i++)
-		w->pool[i] = POOL + i;
-	w->b->pool = w->pool;
+		pool[i] = POOL + i;
+	w->b->pool = pool;
 	w->b->pool_pages = PAGES;
-	front_init(&w->f, L, bench_page(w->b, RING), 2);
-	ck_assert_msg(!bench_add(w->b, 0, w->path, O_RDWR, &bench_limits, 1, 2, RING, PORT, &e), "%s", e.text);
+	world_add(w, NULL);
 	return true;
 }
 
 static struct wire_stats *stats(struct world *w)
 {
-	return &wk_dev_find(w->b->wk, 0)->stats;
+	return &dev(w)->stats;
 }
 
 static uint32_t pool_pages(struct world *w)
 {
 	struct wire_counts c = { 0 };
 
-	wk_stats_report(wk_dev_find(w->b->wk, 0), &c);
+	wk_stats_report(dev(w), &c);
 	return c.pool_pages;
 }
 
 static void again(struct world *w)
 {
-	struct hv_err e = { 0 };
-
-	wk_dev_remove(wk_dev_find(w->b->wk, 0));
-	front_init(&w->f, L, memset(bench_page(w->b, RING), 0, 2 * HVDRV_PAGE), 2);
-	ck_assert_msg(!bench_add(w->b, 0, w->path, O_RDWR, &bench_limits, 1, 2, RING, PORT, &e), "%s", e.text);
-}
-
-static void put(struct world *w, uint8_t op, uint64_t id, uint64_t sector, const struct front_seg *s, int n)
-{
-	if (n <= 11) {
-		front_direct(L, front_next(&w->f), op, id, sector, s, n);
-	} else {
-		front_segs(L, bench_page(w->b, SEGS), s, n);
-		front_indirect(L, front_next(&w->f), op, id, sector, SEGS, n);
-	}
-}
-
-static void go(struct world *w)
-{
-	front_show(&w->f);
-	bench_kick(w->b, PORT);
-	bench_run(w->b);
-}
-
-static int one(struct world *w, uint8_t op, uint64_t sector, const struct front_seg *s, int n)
-{
-	static uint64_t want = 100;
-	uint64_t id;
-	int st;
-
-	put(w, op, ++want, sector, s, n);
-	go(w);
-	ck_assert(front_answer(&w->f, &id, &st));
-	ck_assert_uint_eq(id, want);
-	return st;
+	wk_dev_remove(dev(w));
+	memset(bench_page(w->b, RING), 0, 2 * HVDRV_PAGE);
+	world_add(w, NULL);
 }
 
 static int page_op(struct world *w, uint8_t op, uint32_t ref)
 {
-	return one(w, op, 0, &(struct front_seg){ ref, 0, 7 }, 1);
+	return data_op(w, op, 0, &(struct front_seg){ ref, 0, 7 }, 1);
 }
 
 /* All in the pool: right data, and not one hypercall. */
 START_TEST(no_call)
 {
 	uint8_t got[HVDRV_PAGE];
+	uint32_t pool[PAGES];
 	struct world w;
 
-	if (!world(&w, _i))
+	if (!pooled(&w, pool, _i))
 		return;
 	ck_assert_uint_eq(pool_pages(&w), PAGES);
 	w.b->copy_errno = EFAULT;			/* Xen copies nothing here */
@@ -129,9 +76,10 @@ END_TEST
 START_TEST(beside)
 {
 	const uint32_t refs[] = { POOL - 1, POOL + PAGES };
+	uint32_t pool[PAGES];
 	struct world w;
 
-	if (!world(&w, _i))
+	if (!pooled(&w, pool, _i))
 		return;
 	for (size_t i = 0; i < N(refs); i++) {
 		memset(bench_page(w.b, refs[i]), 0x31 + i, HVDRV_PAGE);
@@ -151,13 +99,14 @@ END_TEST
 /* A segment that leaves its page is refused whatever page it is: the next page of the pool is not written. */
 START_TEST(outside)
 {
+	uint32_t pool[PAGES];
 	struct world w;
 
-	if (!world(&w, _i))
+	if (!pooled(&w, pool, _i))
 		return;
 	memset(bench_page(w.b, POOL + 1), 0xaa, HVDRV_PAGE);
-	ck_assert_int_eq(one(&w, OP(read), 0, &(struct front_seg){ POOL, 4, 9 }, 1), -1);
-	ck_assert_int_eq(one(&w, OP(read), 0, &(struct front_seg){ POOL, 255, 255 }, 1), -1);
+	ck_assert_int_eq(data_op(&w, OP(read), 0, &(struct front_seg){ POOL, 4, 9 }, 1), -1);
+	ck_assert_int_eq(data_op(&w, OP(read), 0, &(struct front_seg){ POOL, 255, 255 }, 1), -1);
 	ck_assert_int_eq(((uint8_t *)bench_page(w.b, POOL + 1))[0], 0xaa);
 	ck_assert_uint_eq(stats(&w)->rejects[HV_REJ_SEGMENT], 2);
 	bench_free(w.b);
@@ -169,11 +118,12 @@ START_TEST(batch)
 {
 	const struct front_seg s[] = { { POOL, 0, 7 }, { DATA, 0, 7 }, { POOL + 1, 0, 7 } };
 	const int want[] = { 0, -1, -1 };
+	uint32_t pool[PAGES];
 	struct world w;
 	uint64_t id;
 	int st;
 
-	if (!world(&w, _i))
+	if (!pooled(&w, pool, _i))
 		return;
 	for (int fails = 0; fails < 2; fails++) {
 		w.b->copy_errno = fails ? EFAULT : 0;
@@ -196,18 +146,18 @@ END_TEST
 /* Both ways at random, the pool's references in any order: what is written is on the disk, and comes back. */
 START_TEST(mixed)
 {
-	static uint8_t want[HVDRV_MAX_SEGS * HVDRV_PAGE], got[sizeof(want)];
+	uint32_t pool[PAGES];
 	struct world w;
 	struct rng r;
 
-	if (!world(&w, _i))
+	if (!pooled(&w, pool, _i))
 		return;
 	rng_init(&r, "pool mixed");
 	for (uint32_t i = PAGES - 1; i; i--) {
-		uint32_t k = rng_below(&r, i + 1), t = w.pool[i];
+		uint32_t k = rng_below(&r, i + 1), t = pool[i];
 
-		w.pool[i] = w.pool[k];
-		w.pool[k] = t;
+		pool[i] = pool[k];
+		pool[k] = t;
 	}
 	again(&w);
 	ck_assert_uint_eq(pool_pages(&w), PAGES);
@@ -219,29 +169,12 @@ START_TEST(mixed)
 		struct front_seg s[HVDRV_MAX_SEGS];
 		int n = 1 + rng_below(&r, HVDRV_MAX_SEGS);
 		uint64_t sector = rng_below(&r, 2048 - 63 * 8);
-		size_t len = 0;
 
 		for (int i = 0; i < n; i++) {
 			s[i] = (struct front_seg){ (rng_below(&r, 3) ? POOL : DATA) + i, rng_below(&r, 4), 4 + rng_below(&r, 4) };
 			rng_fill(&r, bench_page(w.b, s[i].gref), HVDRV_PAGE);
-			memcpy(want + len, (uint8_t *)bench_page(w.b, s[i].gref) + s[i].first * 512, (s[i].last - s[i].first + 1) * 512);
-			len += (s[i].last - s[i].first + 1) * 512;
 		}
-		ck_assert_int_eq(one(&w, OP(write), sector, s, n), 0);
-		ck_assert_int_eq(pread(w.fd, got, len, sector * 512), (ssize_t)len);
-		ck_assert_mem_eq(got, want, len);
-		for (int i = 0; i < n; i++)
-			memset(bench_page(w.b, s[i].gref), 0xaa, HVDRV_PAGE);
-		ck_assert_int_eq(one(&w, OP(read), sector, s, n), 0);
-		for (int i = 0, at = 0; i < n; at += (s[i].last - s[i].first + 1) * 512, i++) {
-			uint8_t *p = bench_page(w.b, s[i].gref);
-
-			ck_assert_mem_eq(p + s[i].first * 512, want + at, (s[i].last - s[i].first + 1) * 512);
-			for (int k = 0; k < s[i].first * 512; k++)
-				ck_assert_int_eq(p[k], 0xaa);
-			for (int k = (s[i].last + 1) * 512; k < (int)HVDRV_PAGE; k++)
-				ck_assert_int_eq(p[k], 0xaa);
-		}
+		ck_round_trip(&w, OP(write), sector, s, n);
 	}
 	ck_assert_uint_eq(stats(&w)->errors, 0);
 	bench_free(w.b);
@@ -251,9 +184,10 @@ END_TEST
 /* A guest that ends its grants: Xen keeps what is mapped, so the pool goes on; what is not in it is refused. */
 START_TEST(grants_ended)
 {
+	uint32_t pool[PAGES];
 	struct world w;
 
-	if (!world(&w, _i))
+	if (!pooled(&w, pool, _i))
 		return;
 	memset(w.b->grant + POOL, 0, PAGES);
 	ck_assert_int_eq(page_op(&w, OP(write), POOL + 5), 0);
@@ -271,13 +205,14 @@ static const uint32_t lies[] = { 0, 900, 901, BENCH_PAGES + 7, UINT32_MAX };
 /* A pool with one reference that is none of the guest's: no pool, and the device is served by Xen's copies. */
 START_TEST(lie)
 {
+	uint32_t pool[PAGES];
 	struct world w;
 
-	if (!world(&w, _i % BENCH_ENGINES))
+	if (!pooled(&w, pool, _i % BENCH_ENGINES))
 		return;
 	w.b->grant[900] = 0;
 	w.b->grant[901] = 2;				/* read-only: a pool is written */
-	w.pool[PAGES / 2] = lies[_i / BENCH_ENGINES];
+	pool[PAGES / 2] = lies[_i / BENCH_ENGINES];
 	again(&w);
 	ck_assert_uint_eq(pool_pages(&w), 0);
 	ck_assert_int_eq(page_op(&w, OP(write), POOL), 0);
@@ -291,12 +226,13 @@ END_TEST
 /* The same page a hundred times: mapped a hundred times, and each is that page. */
 START_TEST(one_page_only)
 {
+	uint32_t pool[PAGES];
 	struct world w;
 
-	if (!world(&w, _i))
+	if (!pooled(&w, pool, _i))
 		return;
 	for (uint32_t i = 0; i < PAGES; i++)
-		w.pool[i] = POOL;
+		pool[i] = POOL;
 	again(&w);
 	memset(bench_page(w.b, POOL), 0x42, HVDRV_PAGE);
 	ck_assert_int_eq(page_op(&w, OP(write), POOL), 0);
@@ -312,11 +248,12 @@ END_TEST
 START_TEST(other_device)
 {
 	struct front other;
+	uint32_t pool[PAGES];
 	struct world w;
 	uint64_t id;
 	int st;
 
-	if (!world(&w, _i))
+	if (!pooled(&w, pool, _i))
 		return;
 	w.b->pool = NULL;
 	front_init(&other, L, bench_page(w.b, 11), 2);
@@ -343,9 +280,10 @@ START_TEST(size)
 {
 	static uint32_t many[HVDRV_MAX_POOL];
 	struct hv_err e = { 0 };
+	uint32_t pool[PAGES];
 	struct world w;
 
-	if (!world(&w, _i))
+	if (!pooled(&w, pool, _i))
 		return;
 	for (uint32_t i = 0; i < HVDRV_MAX_POOL; i++)
 		many[i] = 1000 + i;

@@ -5,88 +5,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "bench.h"
-#include "front.h"
+#include "served.h"
 #include "unit.h"
 #include "util/sock.h"
 
-#define L (&hv_blkif_xen)
-#define OP(x) (hv_blkif_xen.op_##x)
-#define RING 1u			/* page of the guest; those of the second device 11, ... */
 #define DATA 100u
-#define SEGS 90u		/* pages of segments */
-#define PORT 1u
-
-struct world {
-	struct bench *b;
-	struct front f;
-	char path[300];
-	int fd;			/* the file, for a look from outside */
-};
-
-static void make_file(char path[300], const char *name, size_t size)
-{
-	snprintf(path, 300, "%s", unit_path(name));
-	unit_write(path, "", 0);
-	ck_assert_int_eq(truncate(path, size), 0);
-}
-
-/* One device of 1 MiB with one queue of two ring pages. False: this engine is not to be had. */
-static bool world(struct world *w, int engine, const struct hv_blkif_limits *lim)
-{
-	struct hv_err e = { 0 };
-
-	w->b = bench_new(engine);
-	if (!w->b)
-		return false;
-	make_file(w->path, "disk", 1 << 20);
-	w->fd = open(w->path, O_RDWR | O_CLOEXEC);
-	front_init(&w->f, L, bench_page(w->b, RING), 2);
-	ck_assert_msg(!bench_add(w->b, 0, w->path, O_RDWR, lim ? lim : &bench_limits, 1, 2, RING, PORT, &e), "%s", e.text);
-	return true;
-}
-
-static struct wk_dev *dev(struct world *w)
-{
-	return wk_dev_find(w->b->wk, 0);
-}
-
-static void go(struct world *w)
-{
-	front_show(&w->f);
-	bench_kick(w->b, PORT);
-	bench_run(w->b);
-}
-
-/* The status of the one answer that is there. */
-static int answer(struct world *w, uint64_t want)
-{
-	uint64_t id;
-	int st;
-
-	ck_assert(front_answer(&w->f, &id, &st));
-	ck_assert_uint_eq(id, want);
-	return st;
-}
-
-static int data_op(struct world *w, uint8_t op, uint64_t sector, const struct front_seg *s, int n)
-{
-	static uint64_t id = 1000;
-
-	if (n <= 11) {
-		front_direct(L, front_next(&w->f), op, ++id, sector, s, n);
-	} else {
-		front_segs(L, bench_page(w->b, SEGS), s, n);
-		front_indirect(L, front_next(&w->f), op, ++id, sector, SEGS, n);
-	}
-	go(w);
-	return answer(w, id);
-}
 
 /* Each number of segments, with odd ends: what the guest writes is in the file, and comes back. */
 START_TEST(data)
 {
-	uint8_t want[HVDRV_MAX_SEGS * HVDRV_PAGE], got[sizeof(want)];
 	struct world w;
 	struct rng r;
 
@@ -96,28 +23,12 @@ START_TEST(data)
 	for (int n = 1; n <= (int)HVDRV_MAX_SEGS; n++) {
 		struct front_seg s[HVDRV_MAX_SEGS];
 		uint64_t sector = rng_below(&r, 2048 - 63 * 8);
-		size_t len = 0;
 
 		for (int i = 0; i < n; i++) {
 			s[i] = (struct front_seg){ DATA + i, rng_below(&r, 4), 4 + rng_below(&r, 4) };
 			rng_fill(&r, bench_page(w.b, DATA + i), HVDRV_PAGE);
-			memcpy(want + len, (uint8_t *)bench_page(w.b, DATA + i) + s[i].first * 512, (s[i].last - s[i].first + 1) * 512);
-			len += (s[i].last - s[i].first + 1) * 512;
 		}
-		ck_assert_int_eq(data_op(&w, n & 1 ? OP(write) : OP(write_fua), sector, s, n), 0);
-		ck_assert_int_eq(pread(w.fd, got, len, sector * 512), (ssize_t)len);
-		ck_assert_mem_eq(got, want, len);
-		memset(bench_page(w.b, DATA), 0xaa, n * HVDRV_PAGE);
-		ck_assert_int_eq(data_op(&w, OP(read), sector, s, n), 0);
-		for (int i = 0, at = 0; i < n; at += (s[i].last - s[i].first + 1) * 512, i++) {
-			uint8_t *p = bench_page(w.b, DATA + i);
-
-			ck_assert_mem_eq(p + s[i].first * 512, want + at, (s[i].last - s[i].first + 1) * 512);
-			for (int k = 0; k < s[i].first * 512; k++)
-				ck_assert_int_eq(p[k], 0xaa);			/* beside the segment: the guest's own */
-			for (int k = (s[i].last + 1) * 512; k < (int)HVDRV_PAGE; k++)
-				ck_assert_int_eq(p[k], 0xaa);
-		}
+		ck_round_trip(&w, n & 1 ? OP(write) : OP(write_fua), sector, s, n);
 	}
 	ck_assert_uint_eq(dev(&w)->stats.errors, 0);
 	ck_assert_uint_eq(dev(&w)->stats.requests[HVDRV_OP_READ], HVDRV_MAX_SEGS);
