@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * labx DOMID TIMEOUT CMD [ARG...] - in dom0: run CMD in the guest DOMID through its labd.
+ * labx NAME TIMEOUT CMD [ARG...] - in dom0: run CMD in the guest NAME through its labd.
  * Passes stdin, returns stdout, stderr and the exit status; 125 when the guest does not answer
- * within TIMEOUT seconds.
+ * within TIMEOUT seconds, 1 when there is none of this name.
+ * labx NAME - its domid. (xl says that as well; but a scenario asks so often that its start is felt.)
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -73,6 +74,24 @@ static struct libxenvchan *connect_guest(struct xs_handle *xs, int domid, double
 				free(w);
 	}
 	return v;
+}
+
+/* As xl does: a domain is the one whose name is this. -1: none. */
+static int domid_of(struct xs_handle *xs, const char *want)
+{
+	unsigned int n = 0;
+	char **ids = xs_directory(xs, XBT_NULL, "/local/domain", &n), path[64], *name;
+	int found = -1;
+
+	for (unsigned int i = 0; i < n && found < 0; i++) {
+		snprintf(path, sizeof(path), "/local/domain/%s/name", ids[i]);
+		name = xs_read(xs, XBT_NULL, path, NULL);
+		if (name && !strcmp(name, want))
+			found = atoi(ids[i]);
+		free(name);
+	}
+	free(ids);
+	return found;
 }
 
 static int write_all(int fd, const char *p, size_t n)
@@ -169,16 +188,22 @@ int main(int argc, char **argv)
 	struct libxenvchan *v;
 	int lock, st, domid;
 
-	if (argc < 4) {
-		fprintf(stderr, "usage: labx DOMID TIMEOUT CMD [ARG...]\n");
+	if (argc != 2 && argc < 4) {
+		fprintf(stderr, "usage: labx NAME [TIMEOUT CMD [ARG...]]\n");
 		return 125;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	domid = xs ? domid_of(xs, argv[1]) : -1;
+	if (domid < 0) {
+		fprintf(stderr, "labx: no guest %s runs\n", argv[1]);
+		return 1;
+	}
+	if (argc == 2)
+		return printf("%d\n", domid) < 0;
 	mkdir("/run/lab", 0755);
-	domid = atoi(argv[1]);
-	v = xs ? connect_guest(xs, domid, atof(argv[2]), &lock) : NULL;
+	v = connect_guest(xs, domid, atof(argv[2]), &lock);
 	if (!v) {
-		fprintf(stderr, "labx: domain %s does not answer within %s s\n", argv[1], argv[2]);
+		fprintf(stderr, "labx: %s does not answer within %s s\n", argv[1], argv[2]);
 		return 125;
 	}
 	v->blocking = 0;

@@ -36,11 +36,11 @@ work() { if [ "${2:-0}" -gt 0 ] 2>/dev/null; then ok "$1: $2"; else bad "$1: not
 
 g() { n=$1; shift; lab-guest exec "$n" "$@" </dev/null; }
 gsh() { n=$1; shift; lab-guest exec "$n" sh -c "$*" </dev/null; }
-domid() { xl domid "$1"; }
-up() { cut -d' ' -f1 /proc/uptime | cut -d. -f1; }
+domid() { labx "$1"; }
+up() { read -r up _ </proc/uptime; echo "${up%%.*}"; }
 
 # need NAME [TYPE] [ARG...]: the guest, started unless it runs already (a boot's scenarios share guests)
-need() { xl domid "$1" >/dev/null 2>&1 || lab-guest start "$@" || { bad "guest $1 starts"; exit 1; }; }
+need() { domid "$1" >/dev/null 2>&1 || lab-guest start "$@" || { bad "guest $1 starts"; exit 1; }; }
 drop() { for n in "$@"; do xl destroy "$n" 2>/dev/null; done; }
 
 # until SECONDS CMD...: true once CMD is. Of a bench that is as fast as it should be; a slow one gets three times as many
