@@ -15,12 +15,14 @@ rec() { admin "$1" 0 "retarget/$2"; }
 mode_is() { [ "$(dev "$1" 0 mode)" = "$2" ] && [ "$(rec "$1" state)" = "done" ]; }
 # record WHAT GUEST SEQ-AT-LEAST TO WHO: the last switch
 record() {
-    is "$1: who" "$(rec "$2" who)" "$5"
-    is "$1: to" "$(rec "$2" to)" "$4"
-    is "$1: result" "$(rec "$2" result)" committed
-    [ "$(rec "$2" seq)" -ge "$3" ] && ok "$1: a new record" || bad "$1: seq is $(rec "$2" seq)"
-    carried=$((carried + $(rec "$2" carried)))
-    note "$1: freeze $(($(rec "$2" freeze-ns) / 1000)) us, stall $(($(rec "$2" stall-ns) / 1000)) us, carried $(rec "$2" carried)"
+    rec=$(xenstore-ls "/local/domain/0/hvdrv/$(xenstore-read "/local/domain/$(domid "$2")/vm" | cut -d/ -f3)/0/retarget" | tr -d '"')
+    of() { echo "$rec" | sed -n "s/^$1 = //p"; }
+    is "$1: who" "$(of who)" "$5"
+    is "$1: to" "$(of to)" "$4"
+    is "$1: result" "$(of result)" committed
+    [ "$(of seq)" -ge "$3" ] && ok "$1: a new record" || bad "$1: seq is $(of seq)"
+    carried=$((carried + $(of carried)))
+    note "$1: freeze $(($(of freeze-ns) / 1000)) us, stall $(($(of stall-ns) / 1000)) us, carried $(of carried)"
 }
 need pv pv vcpus="$LAB_SMP"
 need two pv

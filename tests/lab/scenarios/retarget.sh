@@ -87,7 +87,7 @@ for type in ${C_types:-pv pvh}; do
     hvdrv attach $type t "class=block,backend=/slow/$type.img,size=64M" >/dev/null || bad "$type: attach"
     before=$(back $type address; back $type entry/submit; back $type entry/adopt) code=$(sums $type)
     work "$type: sections of the module" "$(echo "$code" | grep -c .)"
-    stamp_in $type /run/lab/retarget.$type --size 33554432 --max-kib 128 --rare 8 &
+    stamp_in $type /run/lab/retarget.$type --size 33554432 --max-kib 128 --rare 12 &
     load=$!
     [ "$C_others" = 0 ] || others $type
     sleep 2
