@@ -83,7 +83,11 @@ lab-guest start plain pv module=no mem=128 cfg='kernel = "/data/vmlinux-other"' 
 fails "a guest without the extension" 1 "did not answer within 3 s: its extension is missing.*modprobe hvdrv" hvdrv attach --timeout 3 plain r "$A"
 is "its keys are gone" "$(xenstore-ls "/local/domain/$(domid plain)/device/hvdrv" 2>/dev/null)" ""
 # the guest's own quota of xenstore nodes is used up: it cannot answer, and says so
-gsh plain 'insmod /lib/hvdrv.ko; i=0; while [ $i -lt 1200 ] && xenstore-write data/q/$((i/300))/$i x 2>/tmp/why; do i=$((i+1)); done; echo $i; cat /tmp/why' >/run/lab/quota
+gsh plain 'insmod /lib/hvdrv.ko; i=0
+    write() { n=$1; set --; while [ $n -gt 0 ]; do set -- "$@" data/q/$((i / 300))/$i x; i=$((i + 1)); n=$((n - 1)); done; xenstore-write "$@" 2>/tmp/why; }
+    while [ $i -lt 1200 ] && write 40; do :; done		# all forty or none
+    i=$((i - 40)); while [ $i -lt 1200 ] && write 1; do :; done
+    echo $((i - 1)); cat /tmp/why' >/run/lab/quota
 work "nodes until the guest's quota was reached" "$(head -n 1 /run/lab/quota)"
 fails "xenstore's quota reached" 1 "the guest says: .*quota" hvdrv attach --timeout 60 plain r "$A"
 gsh plain 'xenstore-rm data/q'
