@@ -122,6 +122,7 @@ void hv_swap_restore(struct hv_swap *s)
 /*
  * A request that the guest waits for (READY, or BEGUN since an earlier switch) and that the host has taken under the same handle is BEGUN, or DONE when it
  * was answered: the answer may lie in the old queue, unseen. One that the host does not know stays READY: it is posted again.
+ * What the host has taken is a worker's word: it says BEGUN or DONE, or is not listened to.
  * have NULL: nothing is known, each is posted again.
  */
 static void mark_record(struct hv_swap_queue *q, uint32_t tag, const struct hv_inflight *have)
@@ -134,7 +135,7 @@ static void mark_record(struct hv_swap_queue *q, uint32_t tag, const struct hv_i
 	if (!have) {
 		state = HVDRV_REC_READY;
 		rec->state = state;
-	} else if (have->state != HVDRV_REC_FREE && have->handle == rec->handle) {
+	} else if ((have->state == HVDRV_REC_BEGUN || have->state == HVDRV_REC_DONE) && have->handle == rec->handle) {
 		state = have->state;
 		rec->status = have->status;
 		rec->state = state;

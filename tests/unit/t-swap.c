@@ -110,12 +110,14 @@ static const struct {
 	{ HVDRV_REC_BEGUN, HVDRV_REC_BEGUN, true, HVDRV_REC_BEGUN },	/* from an earlier switch */
 	{ HVDRV_REC_BEGUN, HVDRV_REC_DONE, true, HVDRV_REC_DONE },
 	{ 77, HVDRV_REC_BEGUN, true, 77 },				/* nonsense stays the guest's */
+	{ HVDRV_REC_READY, HVDRV_REC_READY, true, HVDRV_REC_READY },	/* and a worker's is not counted */
+	{ HVDRV_REC_READY, HVDRV_REC_DONE + 1, true, HVDRV_REC_READY }, { HVDRV_REC_READY, 255, true, HVDRV_REC_READY },
 };
 
 START_TEST(records)
 {
 	struct hv_inflight_table *t = calloc(QUEUES, sizeof(*t));
-	unsigned int begun = 0;
+	unsigned int begun = 0, ready = 0;
 	struct world w;
 
 	world(&w);
@@ -130,7 +132,7 @@ START_TEST(records)
 	}
 	hv_swap_replace(&w.s, &w.img, t, ring);
 	for (uint32_t q = 0; q < QUEUES; q++) {
-		begun = 0;
+		begun = ready = 0;
 		for (uint32_t tag = 0; tag < DEPTH; tag++) {
 			int c = (tag + q) % N(cases);
 
@@ -139,8 +141,10 @@ START_TEST(records)
 				ck_assert_uint_eq(record(&w, q, tag)->status, HVDRV_ST_NOSPC);
 			ck_assert_uint_eq(w.s.queue[q].begun[0] >> tag & 1, cases[c].want == HVDRV_REC_BEGUN);
 			begun += cases[c].want == HVDRV_REC_BEGUN;
+			ready += cases[c].want == HVDRV_REC_READY;
 		}
 		ck_assert_uint_eq(w.s.queue[q].carried[HVDRV_REC_BEGUN], begun);
+		ck_assert_uint_eq(w.s.queue[q].carried[HVDRV_REC_READY], ready);
 		ck_assert_mem_eq((uint8_t *)queue_page(&w, q, 1 + RECORDS) + 100, &begun, sizeof(begun));
 		ck_assert_uint_eq(state(&w, q)->generation, 42);
 		ck_assert_uint_eq(state(&w, q)->adopt, 42);
