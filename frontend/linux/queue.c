@@ -263,29 +263,34 @@ static int queue_alloc(struct hv_queue *q)
 	return rc ?: port_alloc(q);
 }
 
+static void queue_init(struct hv_dev *hv, unsigned int i)
+{
+	struct hv_queue *q = &hv->queue[i];
+
+	q->dev = hv;
+	q->index = i;
+	q->irq = -1;
+	q->dead = true;				/* until a driver is placed */
+	raw_spin_lock_init(&q->lock);
+	hv_poll_init(q);
+}
+
 int hv_queues_alloc(struct hv_dev *hv)
 {
 	unsigned int i;
-	int rc;
+	int rc = 0;
 
 	hv->queue = kcalloc(hv->nq, sizeof(*hv->queue), GFP_KERNEL);
-	hv->seen = alloc_percpu(u32);
-	if (!hv->queue || !hv->seen)
+	if (!hv->queue)
 		return -ENOMEM;
-	for (i = 0; i < hv->nq; i++) {
-		struct hv_queue *q = &hv->queue[i];
-
-		q->dev = hv;
-		q->index = i;
-		q->irq = -1;
-		q->dead = true;			/* until a driver is placed */
-		raw_spin_lock_init(&q->lock);
-		hv_poll_init(q);
-		rc = queue_alloc(q);
-		if (rc)
-			return rc;
-	}
-	return 0;
+	for (i = 0; i < hv->nq; i++)		/* all, before one can fail: hv_queues_free() frees all */
+		queue_init(hv, i);
+	hv->seen = alloc_percpu(u32);
+	if (!hv->seen)
+		return -ENOMEM;
+	for (i = 0; i < hv->nq && !rc; i++)
+		rc = queue_alloc(&hv->queue[i]);
+	return rc;
 }
 
 static void queue_free(struct hv_queue *q)
