@@ -568,6 +568,8 @@ void dev_worker_gone(struct dev *v, bool quickly)
 
 void dev_first_read(struct dev *v)
 {
+	if (v->phase != DEV_LIVE || v->answered)
+		return;				/* a worker that says it late, or again */
 	if (!v->policy.revoked)
 		dev_status(v, "ready");
 	policy_answered(v);

@@ -40,6 +40,11 @@ START_TEST(life)
 	workers.last->ev->event(workers.last->dom, &(struct wire_msg){ .type = WIRE_EV_FIRST_READ });
 	ck_assert(is(&w, ADMIN "status", "ready"));
 
+	/* said again it changes nothing */
+	ck_assert_int_eq(w.d.host->ops->write(w.d.host, 0, ADMIN "status", "other"), 0);
+	workers.last->ev->event(workers.last->dom, &(struct wire_msg){ .type = WIRE_EV_FIRST_READ });
+	ck_assert(is(&w, ADMIN "status", "other"));
+
 	/* grown */
 	ck_assert_int_eq(truncate(w.disk, 2 << 20), 0);
 	request(&w, "resize");
