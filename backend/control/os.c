@@ -44,7 +44,7 @@ static struct dom_os *look(struct dom *dom)
 	}
 	if (rc)
 		snprintf(o->unknown, sizeof(o->unknown), "%.390s", e.text);
-	o->early = !created || rc == -ENOENT;
+	o->early = !created || (rc == -ENOENT && !*o->path);	/* with a path it is the kernel that is gone: it stays so */
 	return o;
 }
 

@@ -302,9 +302,35 @@ START_TEST(record_comes_late)
 }
 END_TEST
 
+/* A kernel that is gone, as a boot loader's copy always is, is looked for once. */
+START_TEST(kernel_gone)
+{
+	uint8_t b[SETUP];
+	struct world w;
+	struct dev *v;
+
+	start(&w);
+	mkdir(w.state, 0700);
+	attach(&w, "");
+	offer_keys(&w);
+	guest_state(&w, "3");
+	v = TAILQ_FIRST(&TAILQ_FIRST(&w.d.doms)->devs);
+	put_record(&w, "{ \"b_info\": { \"kernel\": \"/none/vmlinuz\" } }", time(NULL) + 60);
+	ck_shown(v, "/none/vmlinuz: No such file");
+	unit_write(unit_path("vmlinuz"), b, bzimage(b, 0x1000, BANNER_OF, 1));
+	{
+		char record[700];
+
+		snprintf(record, sizeof(record), "{ \"b_info\": { \"kernel\": \"%s\" } }", unit_path("vmlinuz"));
+		put_record(&w, record, time(NULL) + 60);
+	}
+	ck_shown(v, "/none/vmlinuz: No such file");
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
-	Suite *s = unit_new("os", (const TTest *[]){ bzimages, elves, record_comes_late, NULL });
+	Suite *s = unit_new("os", (const TTest *[]){ bzimages, elves, record_comes_late, kernel_gone, NULL });
 
 	unit_loop(s, "compared", compared, N(guests));
 	unit_loop(s, "unknown", unknown, N(records));
