@@ -38,8 +38,10 @@ for type in $(echo "$C_types" | tr , ' '); do
         xl destroy life; xl create -q /run/lab/life.cfg
         check "$type: destroy and create"
     done
-    # save: refused by the dispatcher; and when xl itself is called, by the guest
-    gsh life 'dd if=/dev/hvda of=/dev/null bs=4k count=2000 iflag=direct 2>/dev/null; echo done' >/run/lab/life.io &
+    # save: refused by the dispatcher, and the mounted disk goes on
+    works "$type: mkfs and mount" gsh life "mkfs.ext4 -q /dev/hvda && mount /dev/hvda /mnt"
+    gsh life 'dd if=/dev/urandom of=/mnt/f bs=64k count=64 conv=fsync 2>/dev/null && sum=$(md5sum </mnt/f) && echo 3 >/proc/sys/vm/drop_caches &&
+        [ "$(md5sum </mnt/f)" = "$sum" ] && umount /mnt && e2fsck -fn /dev/hvda >/dev/null 2>&1 && echo done' >/run/lab/life.io 2>&1 &
     fails "$type: xl save" 1 "life has hvdrv devices.*detach" xl save life /tmp/life.save
     fails "$type: xl migrate" 1 "life has hvdrv devices.*detach" xl migrate life localhost
     wait

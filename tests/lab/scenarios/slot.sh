@@ -24,18 +24,27 @@ for type in pv pvh; do
     has "$type: the bytes are the image's" "$(od -An -v -tx1 -j 512 -N 64 /var/lib/hvdrv/repo/images/"$(xenstore-read $back/driver/hash)".hvi | tr -d ' \n')" \
         "^$(echo "$log" | sed -n 's/.*first bytes //p' | tr -d ' ' | tail -n 1)"
     # keys of the host: all of its folders, written by the guest
-    keys="$(xenstore-ls -f $back | sed 's/ = .*//') /local/domain/0/hvdrv /local/domain/0/hvdrv/x /local/domain/0/backend/hvdrv/x
+    keys="$(xenstore-ls -f $back | sed 's/ = .*//') $(xenstore-ls -f /local/domain/0/hvdrv | sed 's/ = .*//') /local/domain/0/hvdrv /local/domain/0/hvdrv/x /local/domain/0/backend/hvdrv/x
         /local/domain/0/backend/hvdrv/$id/1"
     # shellcheck disable=SC2086
     written=$(gsh $type "for k in $(echo $keys); do xenstore-write \$k forged >/dev/null 2>&1 && echo \$k; done; echo end")
     is "$type: keys of the host that the guest wrote" "$written" end
     # shellcheck disable=SC2086
     refused=$((refused + $(echo $keys | wc -w)))
-    is "$type: nothing was forged" "$(xenstore-ls -f /local/domain/0/backend/hvdrv | grep -c forged)" 0
+    is "$type: nothing was forged" "$(xenstore-ls -f /local/domain/0 | grep -c forged)" 0
     is "$type: the admin's folder cannot be read" "$(g $type xenstore-ls /local/domain/0/hvdrv 2>/dev/null)" ""
     works "$type: its own folder it can write" g $type xenstore-write device/hvdrv/0/os/features "mine"
+    # the module is pinned while a driver is in it, and leaves nothing when it goes
+    works "$type: the module does not go while a disk is attached" gsh $type "! rmmod hvdrv 2>/dev/null && dd if=/dev/hvda of=/dev/null bs=64k count=4 iflag=direct 2>/dev/null"
     works "$type: detach" hvdrv detach $type s
     gsh $type "insmod /lib/hvprobe.ko addr=$addr; rmmod hvprobe"
     has "$type: after detach the slot holds int3" "$(g $type dmesg | grep 'hvprobe: first bytes' | tail -n 1)" "cc cc cc cc cc cc cc cc"
+    held0=$(held $type)
+    works "$type: the module goes, and comes again" gsh $type "rmmod hvdrv && insmod /lib/hvdrv.ko"
+    attach $type s 8 >/dev/null || bad "$type: attach to the module that has come again"
+    n=$(fio_verify $type --filename=/dev/hvda --rw=randwrite --bs=4k --size=512k --iodepth=8) || bad "$type: fio"
+    work "$type: bytes verified with it" "$n"
+    works "$type: detach again" hvdrv detach $type s
+    is "$type: nothing is left" "$(held $type)" "$held0"
 done
 work "keys that the guest was refused" $refused
