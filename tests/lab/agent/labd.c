@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,9 @@
 struct child {
 	pid_t pid;
 	int in, out, err;
+	char data[FRAME_MAX];		/* for its stdin: left bytes from at on, which its pipe has no room for yet */
+	uint32_t at, left;
+	bool end;			/* no more comes */
 };
 
 static int spawn(struct child *c, char *args, uint32_t len)
@@ -46,7 +50,9 @@ static int spawn(struct child *c, char *args, uint32_t len)
 	close(out[1]);
 	close(err[1]);
 	fcntl(in[1], F_SETFL, O_NONBLOCK);
-	*c = (struct child){ c->pid, in[1], out[0], err[0] };
+	c->in = in[1];
+	c->out = out[0];
+	c->err = err[0];
 	return c->pid < 0 ? -1 : 0;
 }
 
@@ -63,41 +69,42 @@ static int forward(struct libxenvchan *v, int *fd, uint32_t type)
 	return 0;
 }
 
-static void feed(int *fd, const char *p, uint32_t n)
+static void close_input(struct child *c)
 {
-	while (n && *fd >= 0) {
-		ssize_t r = write(*fd, p, n);
-
-		if (r < 0 && errno == EAGAIN) {
-			struct pollfd w = { .fd = *fd, .events = POLLOUT };
-
-			poll(&w, 1, 1000);
-			continue;
-		}
-		if (r < 0) {
-			close(*fd);
-			*fd = -1;
-			return;
-		}
-		p += r;
-		n -= r;
-	}
+	if (c->in >= 0)
+		close(c->in);
+	c->in = -1;
+	c->left = 0;
 }
 
-/* What labx has sent: input for the command. -1 when it is gone. */
+/* As much as its pipe takes: it may not read before somebody has read what it says. */
+static void feed(struct child *c)
+{
+	ssize_t n = 0;
+
+	while (c->left && (n = write(c->in, c->data + c->at, c->left)) > 0) {
+		c->at += n;
+		c->left -= n;
+	}
+	if ((n < 0 && errno != EAGAIN) || (!c->left && c->end))
+		close_input(c);
+}
+
+/* What labx has sent: input for the command, while there is room for it. -1 when it is gone. */
 static int take_input(struct libxenvchan *v, struct child *c)
 {
-	char data[FRAME_MAX];
+	char other[FRAME_MAX];
 	struct frame f;
-	int r;
+	int r = libxenvchan_is_open(v) ? 0 : -1;
 
-	while ((r = frame_get(v, &f, data)) > 0) {
-		if (f.type == FRAME_STDIN)
-			feed(&c->in, data, f.len);
-		else if (f.type == FRAME_STDIN_END && c->in >= 0) {
-			close(c->in);
-			c->in = -1;
-		}
+	feed(c);
+	while (!c->left && (r = frame_get(v, &f, c->in >= 0 ? c->data : other)) > 0) {
+		if (c->in < 0)
+			continue;
+		c->at = 0;
+		c->left = f.type == FRAME_STDIN ? f.len : 0;
+		c->end = f.type == FRAME_STDIN_END;
+		feed(c);
 	}
 	return r;
 }
@@ -108,15 +115,16 @@ static int serve_command(struct libxenvchan *v, struct child *c, uint32_t *statu
 	int st;
 
 	while (c->out >= 0 || c->err >= 0) {
-		struct pollfd p[3] = {
+		struct pollfd p[4] = {
 			{ .fd = libxenvchan_fd_for_select(v), .events = POLLIN },
 			{ .fd = c->out, .events = POLLIN }, { .fd = c->err, .events = POLLIN },
+			{ .fd = c->in, .events = POLLOUT },
 		};
 
 		/* frames first: their event may have been consumed with an earlier frame's */
 		if (take_input(v, c) < 0)
 			return -1;
-		poll(p, 3, -1);
+		poll(p, c->left ? 4 : 3, -1);
 		if (p[0].revents)
 			libxenvchan_wait(v);
 		if (p[1].revents && forward(v, &c->out, FRAME_OUT))
@@ -132,7 +140,7 @@ static int serve_command(struct libxenvchan *v, struct child *c, uint32_t *statu
 
 static void session(struct libxenvchan *v)
 {
-	struct child c = { 0, -1, -1, -1 };
+	struct child c = { .in = -1, .out = -1, .err = -1 };
 	static char args[FRAME_MAX];
 	char data[FRAME_MAX];
 	struct frame f;
@@ -150,8 +158,7 @@ static void session(struct libxenvchan *v)
 		kill(-c.pid, SIGKILL);
 		waitpid(c.pid, NULL, 0);
 	}
-	if (c.in >= 0)
-		close(c.in);
+	close_input(&c);
 	if (c.out >= 0)
 		close(c.out);
 	if (c.err >= 0)

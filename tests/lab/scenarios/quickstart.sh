@@ -46,6 +46,7 @@ do_step "detach: flushed, all is released" hvdrv detach demo data
 echo
 cat $T
 echo
-echo "bytes that fio verified: $verified"
+work "bytes that fio verified" "$verified"
 echo "the drivers, generated on the build machine, signed:"
 hvdrv-repo list | awk '$2 == "blkif" || $2 == "nvme" { print "  " $2 " for " $5, $6 ": image " $1 }'
+drop demo
