@@ -29,7 +29,7 @@ load=$!
 until_ok 60 sh -c "hvdrv show near n --json | grep -q '\"write_requests\": *[1-9]'" || bad "the neighbour's load"
 # 5 s are 50 ticks. In an interval with less than half of them the machine itself stood still: it is not judged
 ( while [ ! -e /run/lab/hostile.end ]; do echo; usleep 100000; done >/run/lab/hostile.ticks ) &
-neighbour() { shown near n | awk '/"(read|write)_requests"/ && !seen[$1]++ { gsub(/[^0-9]/, "", $2); n += $2 } END { print n + 0 }'; }
+neighbour() { shown near n | awk -F: '/"(read|write)_requests"/ { gsub(/[^a-z_]/, "", $1); gsub(/[^0-9]/, "", $2); if (!seen[$1]++) n += $2 } END { print n + 0 }'; }
 ( last=0 ticks=0
 while [ ! -e /run/lab/hostile.end ]; do
     sleep 5
