@@ -277,25 +277,40 @@ static void ck_shown(struct dev *v, const char *what)
 	free(text);
 }
 
-/* A device may be there before xl's record is; what the guest says later, when nothing is chosen by it, is not asked for. */
-START_TEST(record_comes_late)
+/* A device that was chosen a driver for without xl's record, which is not there yet. */
+static struct dev *without_record(struct world *w)
+{
+	struct dev *v;
+
+	start(w);
+	mkdir(w->state, 0700);
+	attach(w, "");
+	offer_keys(w);
+	guest_state(w, "3");
+	v = TAILQ_FIRST(&TAILQ_FIRST(&w->d.doms)->devs);
+	ck_shown(v, "xl does not say when it was started");
+	return v;
+}
+
+/* Now it is, with a kernel that is there. */
+static void put_good_record(struct world *w)
 {
 	char record[700], kernel[300];
 	uint8_t b[SETUP];
-	struct world w;
-	struct dev *v;
 
-	start(&w);
-	mkdir(w.state, 0700);
-	attach(&w, "");
-	offer_keys(&w);
-	guest_state(&w, "3");
-	v = TAILQ_FIRST(&TAILQ_FIRST(&w.d.doms)->devs);
-	ck_shown(v, "xl does not say when it was started");
 	snprintf(kernel, sizeof(kernel), "%s", unit_path("vmlinuz"));
 	unit_write(kernel, b, bzimage(b, 0x1000, BANNER_OF, 1));
 	snprintf(record, sizeof(record), "{ \"b_info\": { \"kernel\": \"%s\" } }", kernel);
-	put_record(&w, record, time(NULL) + 60);
+	put_record(w, record, time(NULL) + 60);
+}
+
+/* A device may be there before xl's record is; what the guest says later, when nothing is chosen by it, is not asked for. */
+START_TEST(record_comes_late)
+{
+	struct world w;
+	struct dev *v = without_record(&w);
+
+	put_good_record(&w);
 	ck_shown(v, "\"kernel_release\":\"6.1.0-56-amd64\"");
 	put(&w, "os/release", "6.6.6");
 	ck_shown(v, "\"release\":\"6.1.0-56-amd64\"");
@@ -305,25 +320,12 @@ END_TEST
 /* A kernel that is gone, as a boot loader's copy always is, is looked for once. */
 START_TEST(kernel_gone)
 {
-	uint8_t b[SETUP];
 	struct world w;
-	struct dev *v;
+	struct dev *v = without_record(&w);
 
-	start(&w);
-	mkdir(w.state, 0700);
-	attach(&w, "");
-	offer_keys(&w);
-	guest_state(&w, "3");
-	v = TAILQ_FIRST(&TAILQ_FIRST(&w.d.doms)->devs);
 	put_record(&w, "{ \"b_info\": { \"kernel\": \"/none/vmlinuz\" } }", time(NULL) + 60);
 	ck_shown(v, "/none/vmlinuz: No such file");
-	unit_write(unit_path("vmlinuz"), b, bzimage(b, 0x1000, BANNER_OF, 1));
-	{
-		char record[700];
-
-		snprintf(record, sizeof(record), "{ \"b_info\": { \"kernel\": \"%s\" } }", unit_path("vmlinuz"));
-		put_record(&w, record, time(NULL) + 60);
-	}
+	put_good_record(&w);
 	ck_shown(v, "/none/vmlinuz: No such file");
 }
 END_TEST
