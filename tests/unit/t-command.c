@@ -115,8 +115,7 @@ START_TEST(discard_range)
 	ck_assert_int_eq(nvme_command(&op, &c), 65536);
 	ck_assert_uint_eq(c.opcode, 0x01);
 	ck_assert_uint_eq(c.cdw12, 15);
-	for (int i = 0; i < 65536; i++)
-		ck_assert_uint_eq(((const uint8_t *)(uintptr_t)c.addr)[i], 0);
+	ck_octets((const void *)(uintptr_t)c.addr, 65536, 0);
 	op.kind = IO_DROP;
 	ck_assert_int_eq(nvme_command(&op, &c), -EOPNOTSUPP);
 }

@@ -72,8 +72,7 @@ START_TEST(life)
 	spin(&w);
 	ck_assert_uint_eq(fake_mapped(w.f), 0);
 	ck_assert(is(&w, BACK "state", "6"));
-	for (uint32_t i = 0; i < HVDRV_SLOT_SIZE; i++)
-		ck_assert_int_eq(((uint8_t *)fake_page(w.f, DOMID, CODE))[i], HVDRV_SLOT_FILL);
+	ck_octets(fake_page(w.f, DOMID, CODE), HVDRV_SLOT_SIZE, HVDRV_SLOT_FILL);
 	guest_state(&w, "1");
 	ck_released(&w);
 }

@@ -89,8 +89,7 @@ START_TEST(placed)
 		ck_assert_uint_eq(st->inside, 0x55555555);
 		ck_assert_uint_eq(st->tail, 0);			/* nothing is posted in the new driver's queue */
 		ck_assert_uint_eq(st->event, 1);
-		for (size_t i = 0; i < sizeof(st->drv); i++)
-			ck_assert_int_eq(st->drv[i], 0);
+		ck_octets(st->drv, sizeof(st->drv), 0);
 	}
 	hv_slot_wipe(&s);
 	ck_assert(hv_slot_empty(&s));
@@ -114,8 +113,7 @@ START_TEST(replaced)
 	ck_assert_int_eq(hv_slot_map(w.h, 5, &w.o, false, &s, NULL), 0);
 	hv_place(&s, &large, 1);
 	hv_place(&s, &tiny, 2);
-	for (uint32_t i = tiny.h.payload_size; i < HVDRV_SLOT_SIZE; i++)
-		ck_assert_int_eq(s.code[i], HVDRV_SLOT_FILL);
+	ck_octets(s.code + tiny.h.payload_size, HVDRV_SLOT_SIZE - tiny.h.payload_size, HVDRV_SLOT_FILL);
 	hv_slot_unmap(w.h, &s);
 	done(&w);
 }
@@ -164,8 +162,7 @@ START_TEST(fail_at_each_call)
 		ck_assert_uint_gt(strlen(e.text), 0);
 	}
 	ck_assert_uint_eq(n, 2 + HVDRV_MAX_QUEUES);
-	for (unsigned int i = 0; i < HVDRV_PAGE; i++)
-		ck_assert_int_eq(((uint8_t *)fake_page(w.f, 5, CODE + 7))[i], HVDRV_SLOT_FILL);
+	ck_octets(fake_page(w.f, 5, CODE + 7), HVDRV_PAGE, HVDRV_SLOT_FILL);
 	done(&w);
 }
 END_TEST

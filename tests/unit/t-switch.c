@@ -51,8 +51,7 @@ static void to_paravirtual(struct world *w, const struct hv_inflight_table *t)
 	ck_assert_uint_eq(state(w)->generation, 2);
 	ck_assert_uint_eq(state(w)->adopt, 2);
 	ck_assert_uint_eq(state(w)->need_kick, 1);
-	for (uint32_t i = 0; i < 2 * HVDRV_PAGE; i++)
-		ck_assert_uint_eq(ring(w)[i], 0);
+	ck_octets(ring(w), 2 * HVDRV_PAGE, 0);
 	m = question(WIRE_GO);
 	ck_assert_uint_eq(m->go.renewed, 1);
 	ck_assert_uint_eq(m->go.format, WIRE_NVME);
@@ -569,8 +568,7 @@ START_TEST(closed_meanwhile)
 	ck_assert(is(&w, ADMIN "status", "closed-by-guest"));
 	mapped = 0;
 	ck_quiet(&w);
-	for (uint32_t i = 0; i < HVDRV_SLOT_SIZE; i++)
-		ck_assert_uint_eq(((uint8_t *)fake_page(w.f, DOMID, CODE))[i], HVDRV_SLOT_FILL);
+	ck_octets(fake_page(w.f, DOMID, CODE), HVDRV_SLOT_SIZE, HVDRV_SLOT_FILL);
 }
 END_TEST
 

@@ -29,6 +29,16 @@ void unit_loop(Suite *s, const char *name, const TTest *test, int n)
 	suite_add_tcase(s, tc);
 }
 
+void ck_octets(const void *at, size_t len, uint8_t what)
+{
+	const uint8_t *b = at;
+	size_t k = 0;
+
+	while (k < len && b[k] == what)
+		k++;
+	ck_assert_msg(k == len, "octet %zu of %zu is %#x, not %#x", k, len, k < len ? b[k] : 0u, what);
+}
+
 void unit_skip(const char *why)
 {
 	printf("SKIP: %s\n", why);

@@ -44,6 +44,9 @@ uint64_t rng_u64(struct rng *r);
 uint32_t rng_below(struct rng *r, uint32_t n);		/* 0 to n - 1 */
 void rng_fill(struct rng *r, void *to, size_t len);
 
+/* All len octets are `what`. One assertion: Check writes to a file for each, and a loop of them takes seconds. */
+void ck_octets(const void *at, size_t len, uint8_t what);
+
 #define ck_contains(text, part) \
 	ck_assert_msg(strstr(text, part) != NULL, "\"%s\" does not contain \"%s\"", text, part)
 
