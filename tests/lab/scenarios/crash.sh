@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # hvdrvd, a worker or both killed at random, under load on a slow target: no request fails, no sector is lost or goes back
 . /lab/lib.sh
-SLOW_NS=${C_slow_ns:-60000000}
+SLOW_NS=${C_slow_ns:-150000000}
 log=$KEEP/hvdrvd.log
 pid() { cat /run/lab/hvdrvd.pid; }
 served() { [ -n "$(json_of crash k queues)" ]; }
@@ -17,7 +17,7 @@ at_it() { read -r reading _ </sys/block/nullfence/inflight && [ "$reading" -gt 0
 kill_workers() { for w in $(pidof hvdrv-worker); do kill -9 "$w"; done; }
 switch_to() { hvdrv retarget crash k "$1" --deadline 1000000000 --timeout 90 >/dev/null 2>&1 && echo "$1" >>/run/lab/crash.switched; }
 works "attach" hvdrv attach crash k "class=block,backend=/dev/nullb0"
-stamp_in crash /run/lab/crash.out --size 25165824 --max-kib 64 &
+stamp_in crash /run/lab/crash.out --size 25165824 --max-kib 64 --depth 8 &
 load=$!
 sleep 3
 before=$(grep -c . $log) kills=0 paused=0

@@ -18,7 +18,8 @@ for type in ${C_types:-pv pvh}; do
     stamp_in $type /run/lab/formats.$type --size 33554432 --max-kib 128 --rare 8 &
     load=$!
     sleep 2
-    i=0; while [ $i -lt "$C_n" ]; do
+    # few switches may find nothing at the device: then some more
+    i=0; while [ $i -lt "$C_n" ] || { [ $carried = 0 ] && [ $i -lt $((C_n + 20)) ]; }; do
         i=$((i + 1))
         to $type paravirtual
         is "$type: the NVMe queue's driver" "$(name $type)" nvme

@@ -4,7 +4,7 @@
 . /lab/lib.sh
 [ -x /root/hvdrvd-fault ] || { skip "no build with --enable-fault was brought"; exit 0; }
 # slow, so that requests are at it when somebody dies, and that the bench's CPU is not all taken by the load
-ins null_blk nr_devices=1 gb=1 memory_backed=1 discard=1 irqmode=2 completion_nsec=50000000 || { bad "the slow device"; exit 1; }
+ins null_blk nr_devices=1 gb=1 memory_backed=1 discard=1 irqmode=2 completion_nsec=200000000 || { bad "the slow device"; exit 1; }
 # hvdrvd dies once at the place that fault.env names; the supervisor's next start has none
 cat >/run/lab/hvdrvd-once <<'E'
 #!/bin/sh
@@ -24,7 +24,7 @@ works "attach" hvdrv attach pv k class=block,backend=/dev/nullb0
 record=/local/domain/0/hvdrv/$(xenstore-read "/local/domain/$(domid pv)/vm" | cut -d/ -f3)/0/retarget
 rounds=0 deaths=0
 points="prepared holding held pausing paused swapped restored resuming unpaused resumed told ending published released"
-stamp_in pv /run/lab/kill.out --size 25165824 --max-kib 64 --depth 16 &
+stamp_in pv /run/lab/kill.out --size 25165824 --max-kib 64 --depth 8 &
 load=$!
 sleep 3
 # too_slow: the switch was undone before it came to the point: the bench kept the guest or the worker from its CPU

@@ -33,7 +33,7 @@ rm -f $I; truncate -s 64M $I
 
 # alone: its own; --dry-run says so before
 works "attach, by hand, virtual" hvdrv attach pv t class=block,backend=$I,shared
-stamp_in pv /run/lab/policy.out --size 33554432 --max-kib 64 &
+stamp_in pv /run/lab/policy.out --size 33554432 --max-kib 64 --rate 40 &
 load=$!
 sleep 2
 has "dry run: it could" "$(hvdrv retarget pv t paravirtual --dry-run 2>&1)" "^it can switch to paravirtual now"

@@ -8,7 +8,7 @@ mode() { xenstore-read "/local/domain/0/backend/hvdrv/$(domid pv)/0/mode"; }
 rec() { xenstore-read "$(xenstore-ls -f /local/domain/0/hvdrv | sed -n "s|^\(/local/domain/0/hvdrv/[^/]*/0\)/retarget/seq = .*|\1|p" | head -n 1)/retarget/$1"; }
 need pv pv vcpus="$LAB_SMP"
 attach pv rb 48 >/dev/null || bad "attach"
-stamp_in pv /run/lab/rb.out --size 25165824 --max-kib 64 &
+stamp_in pv /run/lab/rb.out --size 25165824 --max-kib 64 --rate 40 &
 load=$!
 sleep 2
 causes=0

@@ -3,15 +3,16 @@
  * stamp - a load on a block device that knows what each sector must hold, while the driver below it is replaced.
  *
  *   stamp run DEVICE --seed N --seconds S|--ops N [--depth D] [--from BYTE] [--size BYTES] [--max-kib K] [--log FILE]
- *             [--no-discard] [--rare PERCENT]
+ *             [--no-discard] [--rare PERCENT] [--rate PER-SECOND]
  *   stamp verify DEVICE --log FILE [--depth D] [--max-kib K]
  *
  * run destroys what the range holds. It keeps D requests in flight, of 512 bytes to K KiB: reads, writes, writes with
- * FUA, flushes, discards, zeroings (PERCENT of each of these three, 2 unless told). No two in flight overlap, so there is one right
- * answer to every read. Each sector written holds the seed, the run, its own number, the sequence of its write, and a checksum. At the end, and after
- * SIGTERM, all sectors whose content is known are read; then --log keeps the table of them for `verify`, which may be
- * another day, after detach and attach, or on a copy. A plain file will do for DEVICE; there is no O_DIRECT then where
- * the file system has none.
+ * FUA, flushes, discards, zeroings (PERCENT of each of these three, 2 unless told). With --rate it begins so many in a
+ * second, at most, and does not make up for what was late. No two in flight overlap, so there is one right answer to every
+ * read. Each sector written holds the seed, the run, its own number, the sequence of its write, and a checksum. At the end,
+ * and after SIGTERM, all sectors whose content is known are read; then --log keeps the table of them for `verify`, which
+ * may be another day, after detach and attach, or on a copy. A plain file will do for DEVICE; there is no O_DIRECT then
+ * where the file system has none.
  *
  * What can be wrong; the first five count sectors, the last counts requests:
  *   lost         content from before the last acknowledged write (an older sequence, an earlier run's, or zeroes), and
@@ -54,6 +55,7 @@ struct load {
 	enum next (*next)(struct load *l);
 	bool timed;			/* counted and timed; not so the last pass of a run */
 	uint64_t rnd, seq, issued, max_ops, deadline;
+	uint64_t every, due;		/* ns from one request's begin to the next one's, at least; when the next may begin */
 	uint32_t max_sectors;
 	bool discard;
 	unsigned int rare;
@@ -66,7 +68,7 @@ struct load {
 
 struct options {
 	const char *device, *log;
-	uint64_t seed, seconds, ops, depth, from, size, max_kib, rare;
+	uint64_t seed, seconds, ops, depth, from, size, max_kib, rare, rate;
 	bool run, no_discard;
 };
 
@@ -171,7 +173,7 @@ static enum next next_random(struct load *l)
 
 	if (enough(l))
 		return END;
-	if (!r)
+	if (!r || (l->every && now_ns() < l->due))
 		return LATER;
 	r->op = op;
 	r->at = r->n = 0;
@@ -182,6 +184,7 @@ static enum next next_random(struct load *l)
 	if (op == READ || op == WRITE)
 		fill_data(l, r);
 	l->issued++;
+	l->due = now_ns() + l->every;
 	engine_ready(&l->e, r);
 	return PREPARED;
 }
@@ -316,6 +319,8 @@ static void pump(struct load *l, enum next (*next)(struct load *))
 			batch = 1 + rnd(l, BATCH);
 		}
 		engine_collect(&l->e, what != PREPARED && l->e.flying && !l->e.n_ended);
+		if (what == LATER && !l->e.flying && !l->e.n_ended)
+			usleep(1000);			/* nothing is under way, and it is too soon for more */
 		r = engine_ended(&l->e);
 		if (r)
 			request_ended(l, r);
@@ -420,6 +425,7 @@ static int run(struct load *l, const struct options *o)
 	disk_probe(&l->e.disk, l->m.first, l->m.n);
 	l->discard = l->e.disk.discards && !o->no_discard;
 	l->rare = o->rare;
+	l->every = o->rate ? 1000000000 / o->rate : 0;
 	l->max_ops = o->ops ? o->ops : UINT64_MAX;
 	l->deadline = o->seconds ? now_ns() + o->seconds * 1000000000 : UINT64_MAX;
 	l->timed = true;
@@ -447,7 +453,7 @@ static int verify(struct load *l, const struct options *o)
 static int usage(void)
 {
 	fprintf(stderr, "usage: stamp run DEVICE --seed N --seconds S|--ops N [--depth D] [--from BYTE] [--size BYTES]\n"
-		"                 [--max-kib K] [--log FILE] [--no-discard] [--rare PERCENT]\n"
+		"                 [--max-kib K] [--log FILE] [--no-discard] [--rare PERCENT] [--rate PER-SECOND]\n"
 		"       stamp verify DEVICE --log FILE [--depth D] [--max-kib K]\n");
 	return 2;
 }
@@ -466,10 +472,11 @@ static bool parse(struct options *o, int argc, char **argv)
 	static const struct option long_opts[] = {
 		{ "seed", 1, NULL, 's' }, { "seconds", 1, NULL, 't' }, { "ops", 1, NULL, 'o' }, { "depth", 1, NULL, 'd' },
 		{ "from", 1, NULL, 'f' }, { "size", 1, NULL, 'n' }, { "max-kib", 1, NULL, 'k' }, { "log", 1, NULL, 'l' },
-		{ "no-discard", 0, NULL, 'D' }, { "rare", 1, NULL, 'r' }, {}
+		{ "no-discard", 0, NULL, 'D' }, { "rare", 1, NULL, 'r' },
+		{ "rate", 1, NULL, 'R' }, {}
 	};
 	uint64_t *const to[] = { ['s'] = &o->seed, ['t'] = &o->seconds, ['o'] = &o->ops, ['d'] = &o->depth, ['f'] = &o->from,
-				 ['n'] = &o->size, ['k'] = &o->max_kib, ['r'] = &o->rare };
+				 ['n'] = &o->size, ['k'] = &o->max_kib, ['r'] = &o->rare, ['R'] = &o->rate };
 	bool seeded = false;
 	int c;
 
