@@ -12,7 +12,7 @@
  *   keepers.c   questions to hvdrv-keeper
  *   watch.c     hvdrv-watch beside us, for when we die in a switch
  *   recover.c   switches that a former hvdrvd died in
- *   link.c      a worker process and the messages to it
+ *   link.c      a worker process and the messages to it; outbox.c: those that it has no room for yet
  *   policy.c    devices that are left to policy: alone, or beside others
  *   revoke.c    a guest that does not let go of its device: held
  *   note.c      a switch is told
@@ -63,7 +63,7 @@ struct link_events {
 /* Starts the worker of a domain. A worker that a former hvdrvd left is told to finish first. NULL: e. */
 struct link *link_start(struct daemon *d, struct dom *dom, const struct link_events *ev, struct hv_err *e);
 
-/* Sends m; fn gets the answer. fd (or -1) goes along. 0 or -errno. */
+/* Sends m, at the latest when the worker reads again; fn gets the answer. fd (or -1) goes along. 0 or -errno. */
 int link_send(struct link *l, struct wire_msg *m, int fd, link_reply_fn fn, void *arg);
 int link_send_fds(struct link *l, struct wire_msg *m, const int *fds, int n, link_reply_fn fn, void *arg);
 
@@ -71,6 +71,7 @@ int link_send_fds(struct link *l, struct wire_msg *m, const int *fds, int n, lin
 void link_forget(struct link *l, void *arg);
 
 void link_quit(struct link *l);		/* finish what is begun and end; `gone` tells when */
+void link_kill(struct link *l);		/* `gone` tells when it has ended */
 bool link_quitting(const struct link *l);
 pid_t link_pid(const struct link *l);
 

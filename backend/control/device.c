@@ -227,8 +227,10 @@ static void drain(struct dev *v)
 	struct wire_msg del = { .type = WIRE_DEL, .dev = v->id.id };
 
 	v->phase = DEV_DRAINING;
-	if (!v->dom->worker || link_send(v->dom->worker, &del, -1, drained, v))
+	if (!v->dom->worker)
 		released(v);
+	else if (link_send(v->dom->worker, &del, -1, drained, v))
+		link_kill(v->dom->worker);	/* it may be at work in the guest's memory: that goes back when it has ended */
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "daemon.h"
+#include "outbox.h"
 #include "util/fault.h"
 #include "util/sock.h"
 #include "util/str.h"
@@ -38,6 +39,7 @@ struct link {
 	pid_t pid;
 	uint32_t seq;
 	struct event *readable;
+	struct outbox *out;
 	bool quitting;
 	TAILQ_HEAD(, waiting) waiting;
 };
@@ -56,14 +58,23 @@ static void tell_end(const struct link *l, int st)
 	event_worker_ended(l->dom, l->pid, l->quitting ? NULL : why);
 }
 
+/* Of our end of the socket. */
+static void let_go(struct link *l)
+{
+	if (l->readable)
+		event_free(l->readable);
+	outbox_free(l->out);
+	if (l->sock >= 0)
+		close(l->sock);
+}
+
 /* The worker has ended, or is not ours any more: tell everyone who waits, then the domain. */
 static void link_gone(struct link *l)
 {
 	struct waiting *w;
 	int st;
 
-	event_free(l->readable);
-	close(l->sock);
+	let_go(l);
 	kill(l->pid, SIGKILL);		/* its end of the socket is closed: it can serve nobody */
 	waitpid(l->pid, &st, 0);
 	if (!l->quitting) {
@@ -152,14 +163,6 @@ static int wait_old(int fd)
 	return n;
 }
 
-/* For a message per device and some more, unread: a worker that starts, or is kept from its CPU, does not read for a while. */
-static void make_room(int sock)
-{
-	const int bytes = 2 * HVDRV_SLOTS * (int)sizeof(struct wire_msg);
-
-	setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));	/* the kernel doubles what it allows of that */
-}
-
 struct spawn_fds {
 	int ctl, listener, gntdev, evtchn;
 };
@@ -206,8 +209,6 @@ static int open_all(struct link *l, struct spawn_fds *fds, struct hv_err *e)
 		return hv_err(e, errno, "socketpair: %s", strerror(errno));
 	l->sock = sv[0];
 	evutil_make_socket_nonblocking(l->sock);
-	make_room(sv[0]);
-	make_room(sv[1]);
 	fds->ctl = above_10(sv[1]);
 	fds->listener = above_10(hv_sock_listen(path, SOCK_SEQPACKET));
 	fds->gntdev = above_10(open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC));
@@ -226,6 +227,13 @@ static void close_all(struct spawn_fds *fds)
 			close(all[i]);
 }
 
+static int listen_to(struct link *l, struct hv_err *e)
+{
+	l->readable = event_new(l->d->base, l->sock, EV_READ | EV_PERSIST, on_readable, l);
+	l->out = outbox_new(l->d->base, l->sock);
+	return l->readable && l->out ? 0 : hv_err(e, ENOMEM, "no memory");
+}
+
 struct link *link_start(struct daemon *d, struct dom *dom, const struct link_events *ev, struct hv_err *e)
 {
 	struct spawn_fds fds = { -1, -1, -1, -1 };
@@ -240,15 +248,15 @@ struct link *link_start(struct daemon *d, struct dom *dom, const struct link_eve
 	TAILQ_INIT(&l->waiting);
 	rc = open_all(l, &fds, e);
 	if (!rc)
+		rc = listen_to(l, e);
+	if (!rc)
 		rc = spawn_worker(l, &fds, e);
 	close_all(&fds);
 	if (rc) {
-		if (l->sock >= 0)
-			close(l->sock);
+		let_go(l);
 		free(l);
 		return NULL;
 	}
-	l->readable = event_new(d->base, l->sock, EV_READ | EV_PERSIST, on_readable, l);
 	event_add(l->readable, NULL);
 	event_worker_started(dom, l->pid);
 	return l;
@@ -270,7 +278,7 @@ int link_send_fds(struct link *l, struct wire_msg *m, const int *fds, int n, lin
 	m->version = WIRE_VERSION;
 	m->seq = w->seq;
 	TAILQ_INSERT_TAIL(&l->waiting, w, link);
-	rc = hv_sock_send(l->sock, m, sizeof(*m), fds, n);
+	rc = outbox_send(l->out, m, sizeof(*m), fds, n);
 	if (rc) {
 		TAILQ_REMOVE(&l->waiting, w, link);
 		free(w);
@@ -305,6 +313,11 @@ void link_quit(struct link *l)
 	socket_path(l->d, l->dom->domid, path, sizeof(path));
 	unlink(path);
 	link_send(l, &m, -1, quit_answered, NULL);
+}
+
+void link_kill(struct link *l)
+{
+	kill(l->pid, SIGKILL);		/* not reaped before link_gone(): the number is still its own */
 }
 
 bool link_quitting(const struct link *l)

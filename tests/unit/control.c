@@ -64,6 +64,11 @@ void link_quit(struct link *l)
 	l->quitting = true;
 }
 
+void link_kill(struct link *l)
+{
+	l->killed = true;		/* the test says worker_ends() */
+}
+
 pid_t link_pid(const struct link *l)
 {
 	return 4711;

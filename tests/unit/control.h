@@ -31,7 +31,7 @@ struct sent {
 struct link {
 	struct dom *dom;
 	const struct link_events *ev;
-	bool quitting;
+	bool quitting, killed;
 	struct sent sent[32];
 	unsigned int n;
 };

@@ -26,7 +26,7 @@ libgen_la_CPPFLAGS = $(UNIT_GEN_CPPFLAGS)
 libgen_la_CFLAGS = $(UNIT_GEN_CFLAGS)
 
 # the two longest first: the other CPU has the rest meanwhile
-UNIT_TESTS = tests/unit/t-mutants tests/unit/t-programs tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-hist tests/unit/t-params \
+UNIT_TESTS = tests/unit/t-mutants tests/unit/t-programs tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-outbox tests/unit/t-hist tests/unit/t-params \
 	tests/unit/t-check tests/unit/t-gate tests/unit/t-image tests/unit/t-store tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
 	tests/unit/t-place tests/unit/t-retarget tests/unit/t-swap tests/unit/t-journal tests/unit/t-blkif tests/unit/t-nvme tests/unit/t-virtq \
 	tests/unit/t-desc tests/unit/t-target tests/unit/t-io tests/unit/t-command tests/unit/t-way tests/unit/t-namespace tests/unit/t-serve tests/unit/t-pool tests/unit/t-hold tests/unit/t-driver \
@@ -57,6 +57,10 @@ tests_unit_t_file_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_file_LDADD = $(UNIT_LIBS)
 tests_unit_t_sock_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_sock_LDADD = $(UNIT_LIBS)
+tests_unit_t_outbox_SOURCES = tests/unit/t-outbox.c backend/control/outbox.c
+tests_unit_t_outbox_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
+tests_unit_t_outbox_CFLAGS = $(UNIT_CFLAGS) $(EVENT_CFLAGS)
+tests_unit_t_outbox_LDADD = $(UNIT_LIBS) $(EVENT_LIBS)
 tests_unit_t_hist_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_hist_LDADD = $(UNIT_LIBS)
 tests_unit_t_params_CFLAGS = $(UNIT_CFLAGS)

@@ -232,6 +232,31 @@ START_TEST(lie)
 }
 END_TEST
 
+/* A worker that cannot be told to let go may still be at work in the guest's memory: that is given back when it has ended. */
+START_TEST(worker_deaf)
+{
+	struct world w;
+
+	start(&w);
+	attach(&w, "");
+	offer_keys(&w);
+	guest_state(&w, "3");
+	answer(WIRE_ADD, WIRE_OK, 0);
+	guest_state(&w, "4");
+	request(&w, "detach");
+	workers.fail_send = ENOMEM;
+	guest_state(&w, "6");
+	workers.fail_send = 0;
+	ck_assert(workers.last->killed);
+	ck_assert(is(&w, BACK "state", "5"));
+	ck_assert_uint_gt(fake_mapped(w.f), 0);
+	worker_ends();
+	spin(&w);
+	ck_assert_uint_eq(fake_mapped(w.f), 0);
+	ck_assert(is(&w, BACK "state", "6"));
+}
+END_TEST
+
 START_TEST(worker_trouble)
 {
 	struct world w;
@@ -403,6 +428,7 @@ Suite *unit_suite(void)
 	unit_loop(s, "death", death, 7);
 	unit_loop(s, "lie", lie, N(lies));
 	unit_loop(s, "worker-trouble", worker_trouble, 4);
+	unit_loop(s, "worker-deaf", worker_deaf, 1);
 	unit_loop(s, "fail-at-each-call", fail_at_each_call, 45);
 	unit_loop(s, "conflict", conflict, 2);
 	unit_loop(s, "windows-of-one", windows_of_one, N(windows));

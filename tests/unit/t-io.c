@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Both I/O engines against a file: each operation, short and interrupted system calls, a disk that is full. */
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@ static struct {
 	int err, times;		/* fails so often first */
 	bool no_fallocate;
 } trouble;
+static int write_flags;		/* of the last write, by either engine */
 
 static bool fails(void)
 {
@@ -42,8 +44,40 @@ ssize_t preadv2(int fd, const struct iovec *v, int n, off_t off, int flags)
 
 ssize_t pwritev2(int fd, const struct iovec *v, int n, off_t off, int flags)
 {
+	write_flags = flags;
 	return fails() ? -1 : pwrite(fd, v->iov_base, cut(v), off);
 }
+
+#ifdef HAVE_URING
+static void note_flags(const struct io_uring *r)
+{
+	const struct io_uring_sqe *s;
+
+	for (unsigned int k = r->sq.sqe_head; k != r->sq.sqe_tail; k++) {
+		s = &r->sq.sqes[(k & r->sq.ring_mask) << !!(r->flags & IORING_SETUP_SQE128)];
+		if (s->opcode == IORING_OP_WRITE || s->opcode == IORING_OP_WRITE_FIXED)
+			write_flags = s->rw_flags;
+	}
+}
+
+int io_uring_submit_and_get_events(struct io_uring *r)
+{
+	static int (*real)(struct io_uring *r);
+
+	note_flags(r);
+	real = real ? real : (int (*)(struct io_uring *))dlsym(RTLD_NEXT, "io_uring_submit_and_get_events");
+	return real(r);
+}
+
+int io_uring_submit_and_wait(struct io_uring *r, unsigned int n)
+{
+	static int (*real)(struct io_uring *r, unsigned int n);
+
+	note_flags(r);
+	real = real ? real : (int (*)(struct io_uring *, unsigned int))dlsym(RTLD_NEXT, "io_uring_submit_and_wait");
+	return real(r, n);
+}
+#endif
 
 int fdatasync(int fd)
 {
@@ -184,6 +218,7 @@ START_TEST(zero_the_slow_way)
 }
 END_TEST
 
+/* A write with FUA is on stable storage when it is done: the kernel is told so. One without waits for no disk. */
 START_TEST(fua)
 {
 	struct io_engine *io = engine(_i);
@@ -200,6 +235,9 @@ START_TEST(fua)
 	ck_assert_int_eq(o.res, 0);
 	ck_assert_int_eq(pread(fd, back, 4096, 4096), 4096);
 	ck_assert_mem_eq(data, back, 4096);
+	ck_assert_int_eq(write_flags, RWF_DSYNC);
+	ck_assert_int_eq(do_op(io, IO_WRITE, fd, 0, data, 4096), 0);
+	ck_assert_int_eq(write_flags, 0);
 	io->ops->close(io);
 }
 END_TEST

@@ -4,12 +4,21 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "served.h"
 #include "unit.h"
 #include "util/sock.h"
 
 #define DATA 100u
+
+static unsigned int syncs;
+
+int fdatasync(int fd)
+{
+	syncs++;
+	return syscall(SYS_fdatasync, fd);
+}
 
 /* Each number of segments, with odd ends: what the guest writes is in the file, and comes back. */
 START_TEST(data)
@@ -518,12 +527,16 @@ START_TEST(control)
 	ck_assert_uint_eq(r.stats.queues, 1);
 	ck_assert_uint_eq(r.stats.inflight, 0);
 
+	/* what was answered is on stable storage before it is said that the device has gone */
+	syncs = 0;
 	r = bench_ask(w.b, (struct wire_msg){ .type = WIRE_DEL, .dev = 3 }, -1);
 	ck_assert_uint_eq(r.type, WIRE_OK);
 	ck_assert_ptr_null(wk_dev_find(w.b->wk, 3));
 	ck_assert_uint_eq(w.b->maps, 2);
+	ck_assert_uint_eq(syncs, 1);
 	bench_ask(w.b, (struct wire_msg){ .type = WIRE_QUIT }, -1);
 	ck_assert(w.b->wk->quit);
+	ck_assert_uint_eq(syncs, 2);
 	ck_assert_uint_eq(w.b->maps, 0);
 	bench_free(w.b);
 }
