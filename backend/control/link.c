@@ -163,6 +163,14 @@ static int wait_old(int fd)
 	return n;
 }
 
+/* For answers about each device and some more, unread: a hvdrvd that starts, or is kept from its CPU, does not read for a while. */
+static void make_room(int sock)
+{
+	const int bytes = 2 * HVDRV_SLOTS * (int)sizeof(struct wire_msg);
+
+	setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));	/* the kernel doubles what it allows of that */
+}
+
 struct spawn_fds {
 	int ctl, listener, gntdev, evtchn;
 };
@@ -209,6 +217,7 @@ static int open_all(struct link *l, struct spawn_fds *fds, struct hv_err *e)
 		return hv_err(e, errno, "socketpair: %s", strerror(errno));
 	l->sock = sv[0];
 	evutil_make_socket_nonblocking(l->sock);
+	make_room(sv[1]);
 	fds->ctl = above_10(sv[1]);
 	fds->listener = above_10(hv_sock_listen(path, SOCK_SEQPACKET));
 	fds->gntdev = above_10(open("/dev/xen/gntdev", O_RDWR | O_CLOEXEC));
