@@ -18,7 +18,7 @@ frontend/linux/hvdrv.ko: $(GUEST_SRC) include/hvdrv/abi.h
 	$(AM_V_GEN)rm -rf frontend/linux/build && $(MKDIR_P) frontend/linux/build && \
 	for f in $(GUEST_SRC); do cp $(srcdir)/$$f frontend/linux/build/ || exit; done && \
 	env -u MAKEFLAGS -u MFLAGS $(MAKE) -s -C $(GUEST_KERNEL) M=$(abs_builddir)/frontend/linux/build \
-		HVDRV_INC=$(abs_srcdir)/include modules && \
+		HVDRV_INC=$(abs_srcdir)/include KCFLAGS=$(GUEST_KCFLAGS) modules && \
 	strip -g -o $@ frontend/linux/build/hvdrv.ko
 endif
 clean-local: clean-kmod
