@@ -2,7 +2,7 @@
 /*
  * labx NAME TIMEOUT CMD [ARG...] - in dom0: run CMD in the guest NAME through its labd.
  * Passes stdin, returns stdout, stderr and the exit status; 125 when the guest does not answer
- * within TIMEOUT seconds, 1 when there is none of this name.
+ * within TIMEOUT seconds, or has gone; 1 when there is none of this name.
  * labx NAME - its domid. (xl says that as well; but a scenario asks so often that its start is felt.)
  */
 #define _GNU_SOURCE
@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,17 @@ out:
 	return v;
 }
 
+/* One that has crashed will not answer, however long it is waited for. */
+static bool is_there(struct xs_handle *xs, int domid)
+{
+	char path[64], *name;
+
+	snprintf(path, sizeof(path), "/local/domain/%d/name", domid);
+	name = xs_read(xs, XBT_NULL, path, NULL);
+	free(name);
+	return name;
+}
+
 static struct libxenvchan *connect_guest(struct xs_handle *xs, int domid, double limit, int *lock)
 {
 	struct libxenvchan *v = NULL;
@@ -63,7 +75,7 @@ static struct libxenvchan *connect_guest(struct xs_handle *xs, int domid, double
 
 	snprintf(path, sizeof(path), "/local/domain/%d/data/lab", domid);
 	xs_watch(xs, path, "lab");
-	for (double end = now() + limit; !v && now() < end;) {
+	for (double end = now() + limit; !v && now() < end && is_there(xs, domid);) {
 		struct pollfd p = { .fd = xs_fileno(xs), .events = POLLIN };
 		char **w;
 
@@ -203,7 +215,7 @@ int main(int argc, char **argv)
 	mkdir("/run/lab", 0755);
 	v = connect_guest(xs, domid, atof(argv[2]), &lock);
 	if (!v) {
-		fprintf(stderr, "labx: %s does not answer within %s s\n", argv[1], argv[2]);
+		fprintf(stderr, "labx: %s has gone, or does not answer within %s s\n", argv[1], argv[2]);
 		return 125;
 	}
 	v->blocking = 0;

@@ -54,6 +54,7 @@ class Port:
                 "-device", f"virtserialport,bus=vs.0,nr={n},chardev=c{n},name={name}"]
 
     def connect(self, proc):
+        """False: QEMU has ended, or does not get that far."""
         end = time.monotonic() + 20
         while time.monotonic() < end and proc.poll() is None:
             try:
@@ -63,10 +64,11 @@ class Port:
             except OSError:
                 time.sleep(0.02)
         else:
-            raise BenchError("qemu", "it ended before its ports were there")
+            return False
         if self.sink:
             self.thread = threading.Thread(target=self._copy, daemon=True)
             self.thread.start()
+        return True
 
     def _copy(self):
         while True:
@@ -232,13 +234,15 @@ class Machine:
                                      stdout=None if o.shell else open(self.keep / "qemu.log", "wb"),
                                      stderr=subprocess.STDOUT if not o.shell else None)
         for p in self.ports.values():
-            p.connect(self.proc)
+            if not p.connect(self.proc):
+                raise BenchError("qemu", f"it ended ({self.proc.poll()}) before its ports were there" + self.tail())
         self.lines = self.ctl.sock.makefile("r", encoding="ascii", errors="replace")
         limit = BOOT_LIMIT[o.dom0]
         if self.expect("ready", limit) is None:
             if self.proc.poll() is not None:
                 raise BenchError("boot", f"QEMU ended with {self.proc.returncode} before dom0 was ready" + self.tail())
             raise BenchError("boot", f"dom0 was not ready within {limit} s" + self.tail())
+        self.heard = time.monotonic()
         threading.Thread(target=self.keep_awake, daemon=True).start()
 
     def keep_awake(self):
@@ -250,13 +254,22 @@ class Machine:
                 return
             time.sleep(2)
 
+    def stands_still(self):
+        """QEMU also loses CPUs for good (two of them, a PVH guest): dom0 answers no more, and no interrupt helps."""
+        if time.monotonic() - self.heard < self.o.silence:
+            return False
+        (self.keep / "stood-still").touch()
+        return True
+
     def expect(self, word, limit):
-        """The rest of the next control line that begins with word; None when time or QEMU ended first."""
+        """The rest of the next control line that begins with word; None when time, QEMU or dom0 ended first."""
         end = time.monotonic() + limit
+        self.heard = time.monotonic()
         got = []
 
         def read():
             for line in self.lines:
+                self.heard = time.monotonic()
                 if line.startswith(word):
                     got.append(line[len(word):].strip())
                     return
@@ -264,9 +277,14 @@ class Machine:
         t = threading.Thread(target=read, daemon=True)
         t.start()
         while t.is_alive() and time.monotonic() < end:
+            before = time.monotonic()
             t.join(0.05)
+            if time.monotonic() - before > 1:              # this machine itself stood still
+                self.heard += time.monotonic() - before
             if self.proc.poll() is not None:
                 t.join(1)
+                break
+            if word == "exit " and self.stands_still():
                 break
         return got[0] if got else None
 
@@ -279,6 +297,8 @@ class Machine:
             return int(st)
         if self.proc.poll() is not None:
             raise BenchError("run", "the machine ended before the script" + self.tail())
+        if (self.keep / "stood-still").exists():
+            raise BenchError("run", f"dom0 has not answered for {self.o.silence:g} s: QEMU has lost a CPU" + self.tail())
         say(f"the script did not end within {limit} s")
         self.ctl.sock.sendall(b"collect\n")
         self.expect("collected", 30)
