@@ -73,6 +73,15 @@ losetup /dev/loop0 /data/r.img
 fails "a file behind a loop device" 4 "in use in dom0 by loop device loop0" hvdrv attach pv r "$A"
 losetup -d /dev/loop0
 fails "a disk of a guest by xl" 4 "in use|disk of domain" hvdrv attach pv r class=block,backend=/dev/labtools
+# a device that nobody but xen-blkback holds
+losetup /dev/loop0 /data/r.img
+works "xl block-attach" xl block-attach pv script=/lab/vbd,vdev=xvdy,access=rw,target=/dev/loop0
+until_ok 20 g pv test -b /dev/xvdy || bad "the guest has no disk by xen-blkback"
+fails "held by xen-blkback" 4 "/dev/loop0 is (in use|a disk of domain)" hvdrv attach pv r class=block,backend=/dev/loop0
+works "xl block-detach" xl block-detach pv xvdy
+works "and then it is served" until_ok 20 hvdrv attach pv r class=block,backend=/dev/loop0
+works "detach it" hvdrv detach pv r
+losetup -d /dev/loop0
 
 # ---- guests ----
 # from a kernel image whose banner is not of the kernel that is in it

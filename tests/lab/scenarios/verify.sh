@@ -10,7 +10,7 @@ for type in pv pvh; do
     need $type $type vcpus="$LAB_SMP"
     dev=$(attach $type data 48) || { bad "$type: attach"; continue; }
     is "$type: the disk's name" "$dev" /dev/hvda
-    is "$type: a queue for each CPU" "$(json_of $type data queues)" "$LAB_SMP"
+    is "$type: a queue for each CPU" "$(json_of $type data queues)" "$(g $type grep -c ^processor /proc/cpuinfo)"
     is "$type: served directly" "$(json_of $type data cache)" direct
     for qd in $(echo "$C_depths" | tr , ' '); do
         for job in randwrite:4k write:64k randrw:16k write:252k write:512-64k randwrite:1m; do
