@@ -421,14 +421,13 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	Suite *s = unit_new("control", NULL);
+	Suite *s = unit_new("control", (const TTest *[]){ worker_deaf, NULL });
 
 	unit_loop(s, "life", life, 2);
 	unit_loop(s, "path", path, N(paths));
 	unit_loop(s, "death", death, 7);
 	unit_loop(s, "lie", lie, N(lies));
 	unit_loop(s, "worker-trouble", worker_trouble, 4);
-	unit_loop(s, "worker-deaf", worker_deaf, 1);
 	unit_loop(s, "fail-at-each-call", fail_at_each_call, 45);
 	unit_loop(s, "conflict", conflict, 2);
 	unit_loop(s, "windows-of-one", windows_of_one, N(windows));

@@ -7,23 +7,14 @@
 #include "unit.h"
 #include "util/sock.h"
 
-#define MESSAGES 300u			/* far more than the socket takes */
-#define SIZE 9000u
+#define MESSAGES 300			/* far more than the socket takes */
+#define SIZE 9000
 
 struct world {
 	struct event_base *base;
 	struct outbox *o;
 	int sv[2], sent, file;
 };
-
-static int open_fds(void)
-{
-	int n = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
 
 static void start(struct world *w)
 {
@@ -77,15 +68,15 @@ static bool get(struct world *w, int number)
 /* Nobody reads for a while: nothing is lost, and all of it comes in order, what is sent meanwhile behind what is late. */
 START_TEST(late)
 {
-	int before = open_fds(), read = 0;
+	int before = unit_open_fds(), read = 0;
 	struct world w;
 
 	start(&w);
-	while (w.sent < (int)MESSAGES)
+	while (w.sent < MESSAGES)
 		ck_assert_int_eq(put(&w), 0);
 	while (get(&w, read))
 		read++;
-	ck_assert_msg(read > 0 && read < (int)MESSAGES / 2, "the socket took %d", read);
+	ck_assert_msg(read > 0 && read < MESSAGES / 2, "the socket took %d", read);
 	ck_assert_int_eq(put(&w), 0);		/* there is room, but it is not its turn */
 	while (read < w.sent) {
 		event_base_loop(w.base, EVLOOP_NONBLOCK);
@@ -97,20 +88,20 @@ START_TEST(late)
 	ck_assert_int_eq(put(&w), 0);
 	ck_assert(get(&w, read));		/* at once again */
 	end(&w);
-	ck_assert_int_eq(open_fds(), before);
+	ck_assert_int_eq(unit_open_fds(), before);
 }
 END_TEST
 
 /* The other end goes while something is late, or the outbox does: what was kept is closed. */
 START_TEST(gone)
 {
-	int before = open_fds();
+	int before = unit_open_fds();
 	struct world w;
 
 	start(&w);
-	while (w.sent < (int)MESSAGES)
+	while (w.sent < MESSAGES)
 		ck_assert_int_eq(put(&w), 0);
-	ck_assert_int_gt(open_fds(), before + 5);
+	ck_assert_int_gt(unit_open_fds(), before + 5);
 	if (_i) {
 		close(w.sv[1]);
 		event_base_loop(w.base, EVLOOP_NONBLOCK);
@@ -119,7 +110,7 @@ START_TEST(gone)
 		w.sv[1] = -1;
 	}
 	end(&w);
-	ck_assert_int_eq(open_fds(), before);
+	ck_assert_int_eq(unit_open_fds(), before);
 }
 END_TEST
 

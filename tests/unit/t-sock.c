@@ -13,15 +13,6 @@ static void pair(int sv[2])
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
 }
 
-static int open_fds(void)
-{
-	int n = 0;
-
-	for (int fd = 0; fd < 256; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
 START_TEST(message)
 {
 	int sv[2], fds[HV_SOCK_FDS];
@@ -66,10 +57,10 @@ START_TEST(too_long)
 	char buf[4];
 
 	pair(sv);
-	before = open_fds();
+	before = unit_open_fds();
 	ck_assert_int_eq(hv_sock_send(sv[0], "too long", 8, sent, 2), 0);
 	ck_assert_int_eq(hv_sock_recv(sv[1], buf, sizeof(buf), fds), -EMSGSIZE);
-	ck_assert_int_eq(open_fds(), before);
+	ck_assert_int_eq(unit_open_fds(), before);
 }
 END_TEST
 

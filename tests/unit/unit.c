@@ -39,6 +39,15 @@ void ck_octets(const void *at, size_t len, uint8_t what)
 	ck_assert_msg(k == len, "octet %zu of %zu is %#x, not %#x", k, len, k < len ? b[k] : 0u, what);
 }
 
+int unit_open_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 void unit_skip(const char *why)
 {
 	printf("SKIP: %s\n", why);

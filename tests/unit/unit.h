@@ -32,6 +32,8 @@ bool unit_exists(const char *path);
 /* A folder on a filesystem of 64 KiB; NULL: cannot be had here, the test was marked as skipped. umount2() it. */
 const char *unit_small_fs(void);
 
+int unit_open_fds(void);	/* descriptors of this process below 1024 */
+
 /* What fn writes to descriptor fd, NUL-terminated, malloc'ed. */
 char *unit_capture(int fd, void (*fn)(void *arg), void *arg);
 

@@ -242,7 +242,6 @@ class Machine:
             if self.proc.poll() is not None:
                 raise BenchError("boot", f"QEMU ended with {self.proc.returncode} before dom0 was ready" + self.tail())
             raise BenchError("boot", f"dom0 was not ready within {limit} s" + self.tail())
-        self.heard = time.monotonic()
         threading.Thread(target=self.keep_awake, daemon=True).start()
 
     def keep_awake(self):
@@ -254,15 +253,9 @@ class Machine:
                 return
             time.sleep(2)
 
-    def stands_still(self):
-        """QEMU also loses CPUs for good (two of them, a PVH guest): dom0 answers no more, and no interrupt helps."""
-        if time.monotonic() - self.heard < self.o.silence:
-            return False
-        (self.keep / "stood-still").touch()
-        return True
-
-    def expect(self, word, limit):
-        """The rest of the next control line that begins with word; None when time, QEMU or dom0 ended first."""
+    def expect(self, word, limit, silence=float("inf")):
+        """The rest of the next control line that begins with word; None when time or QEMU ended first, or dom0 says nothing for
+        `silence` seconds: QEMU also loses CPUs for good (two of them, a PVH guest), and then no interrupt helps."""
         end = time.monotonic() + limit
         self.heard = time.monotonic()
         got = []
@@ -284,13 +277,14 @@ class Machine:
             if self.proc.poll() is not None:
                 t.join(1)
                 break
-            if word == "exit " and self.stands_still():
+            if time.monotonic() - self.heard >= silence:
+                (self.keep / "stood-still").touch()
                 break
         return got[0] if got else None
 
     def wait(self):
         limit = self.o.timeout
-        st = self.expect("exit ", limit)
+        st = self.expect("exit ", limit, self.o.silence)
         if st is not None:
             for p in list(self.ports.values())[1:]:
                 p.thread.join(0.3)                         # the last bytes before QEMU goes
