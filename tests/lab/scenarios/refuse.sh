@@ -114,6 +114,20 @@ touch /run/lab/stop-hvdrvd; kill "$(cat /run/lab/hvdrvd.pid)"; until_ok 10 sh -c
 fails "hvdrvd not running: attach" 1 "hvdrvd is not running: start it" hvdrv attach pv r "$A"
 fails "hvdrvd not running: show" 1 "hvdrvd is not running" hvdrv show pv
 works "hvdrvd not running: list goes on" hvdrv list
+# a host of another time: none of its versions of the contract is one of the guest's. Its keys, by hand; pv has no device now
+gone() { [ "$(held pv)" = "$held0" ]; }
+other_host() {  # MIN MAX: what the guest says of it
+    b=/local/domain/0/backend/hvdrv/$id/50 f=/local/domain/$id/device/hvdrv/50
+    xenstore-write $b/frontend $f $b/frontend-id "$id" $b/name other $b/class block $b/abi-min "$1" $b/abi-max "$2" $b/state 2 \
+        $f/backend $b $f/backend-id 0 $f/error ''
+    xenstore-chmod -r $b n0 "r$id"; xenstore-chmod -r $f "n$id" r0
+    xenstore-write $f/state 1
+    until_ok 10 sh -c "[ -n \"\$(xenstore-read $f/error)\" ]"; xenstore-read $f/error
+    xenstore-rm $b; xenstore-rm $f
+    until_ok 10 gone; xenstore-rm ${b%/*}; xenstore-rm ${f%/*}
+}
+is "the guest, of a newer host" "$(other_host 99 100)" "the host speaks only newer versions of the contract: update hvdrv in the guest"
+is "the guest, of an older host" "$(other_host 0 0)" "the host speaks only older versions of the contract: update hvdrv on the host"
 rm /run/lab/stop-hvdrvd; until_ok 10 hvdrv show pv
 fails "a second hvdrvd" 4 "another hvdrvd runs already" hvdrvd
 is "nothing of it is left in xenstore" "$(keys 2>/dev/null)" "$keys0"
