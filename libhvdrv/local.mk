@@ -19,7 +19,7 @@ libcore_la_LIBADD = $(JSON_LIBS)
 # images and placing: hvdrvd and hvdrv-repo only
 noinst_LTLIBRARIES += libplace.la
 libplace_la_SOURCES = \
-	libhvdrv/core/image.c libhvdrv/core/image.h libhvdrv/core/keyring.c libhvdrv/core/check.c libhvdrv/core/check.h \
+	libhvdrv/core/image.c libhvdrv/core/image.h libhvdrv/core/keyring.c libhvdrv/core/trust.c libhvdrv/core/trust.h libhvdrv/core/check.c libhvdrv/core/check.h \
 	libhvdrv/core/gate/insn.h libhvdrv/core/gate/allow.c libhvdrv/core/gate/allow.h libhvdrv/core/gate/decode.c \
 	libhvdrv/core/gate/state.h libhvdrv/core/gate/value.c libhvdrv/core/gate/join.c libhvdrv/core/gate/learn.c \
 	libhvdrv/core/gate/regions.c libhvdrv/core/gate/regions.h libhvdrv/core/gate/number.c libhvdrv/core/gate/number.h \

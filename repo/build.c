@@ -185,6 +185,7 @@ static int fill_header(struct hv_image_header *h, const struct device_desc *dev,
 	h->queue_pages_per_tag = dev->pages_per_tag;
 	for (int k = 0; k < HVDRV_ENTRIES; k++)
 		h->entry[k] = HVDRV_ENTRY_OFFSET(k);
+	snprintf(h->vendor, sizeof(h->vendor), "%s", dev->vendor);
 	h->created = time(NULL);
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "conf.h"
+#include "core/trust.h"
 #include "desc.h"
 #include "schema.h"
 
@@ -35,6 +36,7 @@ static int check_device(struct device_desc *d, const char *path, struct hv_err *
 		{ "mode", SCHEMA_WORD, .words = "virtual paravirtual direct", .to = &d->mode },
 		{ "skeleton", SCHEMA_NAME, 1, 31, .to = &d->skeleton },
 		{ "summary", SCHEMA_LINE, 0, 200, .optional = true },
+		{ "vendor", SCHEMA_NAME, 1, 15, .optional = true, .to = &d->vendor },
 		{ "queue", SCHEMA_GROUP, .to = NULL },
 		{ "queue.fixed_pages", SCHEMA_NUMBER, 0, HVDRV_MAX_QUEUE_PAGES, .to = &d->fixed_pages },
 		{ "queue.pages_per_tag", SCHEMA_NUMBER, 0, 2, .to = &d->pages_per_tag },
@@ -57,6 +59,8 @@ static int check_device(struct device_desc *d, const char *path, struct hv_err *
 
 	if (!rc && d->fixed_pages + d->pages_per_tag < 1)
 		rc = schema_error(config_lookup(&d->cfg, "queue"), e, "has no page at all: fixed_pages and pages_per_tag must not both be 0");
+	if (!rc && *d->vendor && !hv_vendor_ok(d->vendor))
+		rc = schema_error(config_lookup(&d->cfg, "vendor"), e, "must be letters and digits, such as the PCI vendor id 144d");
 	return rc;
 }
 
@@ -65,6 +69,7 @@ int device_desc_read(const char *path, struct device_desc *d, struct hv_err *e)
 	int rc;
 
 	memset(d, 0, sizeof(*d));
+	d->vendor = "";
 	base_name(path, d->file, sizeof(d->file));
 	rc = conf_read(&d->cfg, path, e);
 	if (rc)

@@ -11,7 +11,7 @@
 struct device_desc {
 	config_t cfg;
 	char file[128];			/* base name, for comments and messages */
-	const char *device, *class, *mode, *skeleton;
+	const char *device, *class, *mode, *skeleton, *vendor;
 	int version, fixed_pages, pages_per_tag;
 };
 

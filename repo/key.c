@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "core/image.h"
+#include "core/trust.h"
 #include "key.h"
 #include "util/file.h"
 #include "util/str.h"
@@ -30,14 +30,12 @@ static int write_key(const char *path, const char *what, const uint8_t *key, siz
 	return rc ? hv_err(e, -rc, "%s: %s", path, strerror(-rc)) : 0;
 }
 
-int key_generate(const char *keys, const char *name, struct hv_err *e)
+int key_generate(const char *keys, const char *name, const struct hv_key *limits, struct hv_err *e)
 {
 	uint8_t pub[HV_KEY_BYTES], sec[64];
 	char pp[PATH_MAX], sp[PATH_MAX], dir[PATH_MAX];
 	int rc;
 
-	if (!hv_str_is_name(name, 48))
-		return hv_err(e, EINVAL, "\"%s\" cannot name a key: use letters, digits and . _ -", name);
 	paths(keys, name, pp, sp);
 	if (!access(pp, F_OK) || !access(sp, F_OK))
 		return hv_err(e, EEXIST, "key %s exists already: give another name, or remove it first", name);
@@ -49,10 +47,20 @@ int key_generate(const char *keys, const char *name, struct hv_err *e)
 		return hv_err(e, -rc, "%s: %s", dir, strerror(-rc));
 	crypto_sign_keypair(pub, sec);
 	rc = write_key(sp, "secret", sec, sizeof(sec), 0600, e);
+	if (!rc && limits)
+		rc = hv_limits_save(keys, limits, e);
 	if (!rc)
 		rc = write_key(pp, "public", pub, sizeof(pub), 0644, e);
 	sodium_memzero(sec, sizeof(sec));
 	return rc;
+}
+
+int key_save_public(const char *keys, const struct hv_key *k, struct hv_err *e)
+{
+	char pp[PATH_MAX], sp[PATH_MAX];
+
+	paths(keys, k->name, pp, sp);
+	return write_key(pp, "public", k->pub, sizeof(k->pub), 0644, e);
 }
 
 int key_load_secret(const char *keys, const char *name, uint8_t secret[64], struct hv_err *e)

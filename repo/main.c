@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "build.h"
+#include "cmd.h"
 #include "core/check.h"
 #include "core/store.h"
 #include "emit.h"
@@ -20,48 +21,25 @@
 #include "util/str.h"
 #include "util/table.h"
 
-struct opts {
-	const char *repo, *keys, *data, *include;
-	const char *device, *os, *key, *out;
-	const char *class, *mode;
-	struct hv_os guest;
-	bool json, emit_c;
-	int argc;
-	char **argv;
-};
-
 static const struct option long_opts[] = {
 	{ "repo", 1, NULL, 'R' }, { "keys", 1, NULL, 'K' }, { "data", 1, NULL, 'D' }, { "include", 1, NULL, 'I' },
 	{ "device", 1, NULL, 'd' }, { "os", 1, NULL, 'o' }, { "key", 1, NULL, 'k' }, { "out", 1, NULL, 'O' },
 	{ "class", 1, NULL, 'c' }, { "mode", 1, NULL, 'm' }, { "os-type", 1, NULL, 't' }, { "os-arch", 1, NULL, 'a' },
-	{ "os-abi", 1, NULL, 'b' }, { "os-release", 1, NULL, 'r' }, { "json", 0, NULL, 'j' }, { "emit-c", 0, NULL, 'e' },
+	{ "os-abi", 1, NULL, 'b' }, { "os-release", 1, NULL, 'r' }, { "name", 1, NULL, 'n' }, { "vendor", 1, NULL, 'v' }, { "expires", 1, NULL, 'x' }, { "reason", 1, NULL, 'w' },
+	{ "json", 0, NULL, 'j' }, { "emit-c", 0, NULL, 'e' },
 	{ "help", 0, NULL, 'h' }, { "version", 0, NULL, 'V' }, { NULL, 0, NULL, 0 }
 };
 
-static int fail(int rc, const struct hv_err *e)
+int fail(int rc, const struct hv_err *e)
 {
 	fprintf(stderr, "hvdrv-repo: %s\n", e->text);
 	return hv_exit_status(rc);
 }
 
-static int usage_error(const char *what)
+int usage_error(const char *what)
 {
 	fprintf(stderr, "hvdrv-repo: %s; try `hvdrv-repo --help`\n", what);
 	return HV_EXIT_USAGE;
-}
-
-/* ---- keygen ---- */
-
-static int cmd_keygen(struct opts *o)
-{
-	const char *name = o->argc ? o->argv[0] : "local";
-	struct hv_err e;
-	int rc = key_generate(o->keys, name, &e);
-
-	if (rc)
-		return fail(rc, &e);
-	printf("%s/%s.pub\n", o->keys, name);
-	return 0;
 }
 
 /* ---- generate ---- */
@@ -452,8 +430,9 @@ static int cmd_show(struct opts *o)
 		return fail(rc, &e);
 	}
 	by = signer(&img, &ring, &ve);
-	printf("id         %s\ndevice     %s, version %u\nclass      %s, %s\nos         %s %s, %s, %s\n", id, img.h.device,
-	       img.h.version, img.h.class, img.h.mode, img.h.os, img.h.releases, img.h.os_arch, img.h.os_abi);
+	printf("id         %s\ndevice     %s, version %u%s%s%s\nclass      %s, %s\nos         %s %s, %s, %s\n", id, img.h.device,
+	       img.h.version, *img.h.vendor ? ", of vendor " : "", img.h.vendor, *img.h.vendor ? " only" : "", img.h.class, img.h.mode,
+	       img.h.os, img.h.releases, img.h.os_arch, img.h.os_abi);
 	printf("contract   %u\ncode       %u bytes, constants %u bytes\nqueue      %u pages and %u per tag\n", img.h.abi,
 	       img.h.code_size, img.h.payload_size - img.h.code_size, img.h.queue_fixed_pages, img.h.queue_pages_per_tag);
 	show_time(&img);
@@ -543,6 +522,9 @@ static const struct {
 	const char *help;
 } cmds[] = {
 	{ "keygen", cmd_keygen, "[NAME]                          make a signing key [local]" },
+	{ "keys", cmd_keys, "[--json]                        trusted keys, and how far" },
+	{ "trust", cmd_trust, "FILE                            trust a public key" },
+	{ "revoke", cmd_revoke, "NAME                            never trust a key again" },
 	{ "generate", cmd_generate, "--device NAME --os NAME         make a driver" },
 	{ "import", cmd_import, "FILE...                         store images made elsewhere" },
 	{ "list", cmd_list, "[--json]                        what is stored" },
@@ -560,7 +542,12 @@ static int help(void)
 	printf("\n  --repo DIR      images [" HV_REPO_DIR "]\n"
 	       "  --keys DIR      keys [" HV_KEYS_DIR "]\n"
 	       "  --data DIR      descriptions and skeletons [" HV_DATA_DIR "]\n"
-	       "  --json          list: JSON\n\n"
+	       "  --json          list, keys: JSON\n\n"
+	       "keygen, trust, revoke\n"
+	       "  --vendor ID     good for drivers of this vendor's devices only\n"
+	       "  --expires DAY   good until the end of that day, such as 2027-06-30\n"
+	       "  --name NAME     trust: as this key [the file's name]\n"
+	       "  --reason TEXT   revoke: why\n\n"
 	       "generate: the device and the guest, by name or by what is wanted\n"
 	       "  --device NAME   or --class CLASS --mode MODE\n"
 	       "  --os NAME       or --os-type, --os-arch, --os-abi and --os-release, as the guest says\n"
@@ -597,6 +584,10 @@ static int parse(int argc, char **argv, struct opts *o)
 		case 'a': set_text(o->guest.arch, sizeof(o->guest.arch), optarg); break;
 		case 'b': set_text(o->guest.abi, sizeof(o->guest.abi), optarg); break;
 		case 'r': set_text(o->guest.release, sizeof(o->guest.release), optarg); break;
+		case 'n': o->name = optarg; break;
+		case 'v': o->vendor = optarg; break;
+		case 'x': o->expires = optarg; break;
+		case 'w': o->reason = optarg; break;
 		case 'j': o->json = true; break;
 		case 'e': o->emit_c = true; break;
 		case 'h': return help();

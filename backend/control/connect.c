@@ -168,6 +168,8 @@ static int stored_image(struct dev *v, const struct hv_os *os, const char *mode,
 {
 	struct daemon *d = v->dom->d;
 	struct hv_keyring ring;
+	char vendor[16];
+	const struct hv_want want = { .os = os, .class = v->params.class, .mode = mode, .device = device_of(v, mode), .vendor = vendor };
 	int rc;
 
 	*none = false;
@@ -176,7 +178,8 @@ static int stored_image(struct dev *v, const struct hv_os *os, const char *mode,
 	rc = hv_keyring_load(d->opt.keys, &ring, e);
 	if (rc)
 		return rc;
-	rc = hv_store_find(d->opt.repo, &ring, os, v->params.class, mode, device_of(v, mode), img, id, e);
+	target_vendor(&v->target, vendor);
+	rc = hv_store_find(d->opt.repo, &ring, &want, img, id, e);
 	hv_keyring_free(&ring);
 	*none = rc == -ENOENT;
 	if (*none)

@@ -51,6 +51,19 @@ bool target_controller(const struct target *t, char name[16])
 	return true;
 }
 
+void target_vendor(const struct target *t, char vendor[16])
+{
+	char name[16], path[64];
+	uint64_t id;
+
+	*vendor = 0;
+	if (!target_controller(t, name))
+		return;
+	snprintf(path, sizeof(path), "/sys/class/nvme/%s/device/vendor", name);
+	if (!hv_file_number(path, &id) && id <= UINT16_MAX)
+		snprintf(vendor, 16, "%04llx", (unsigned long long)id);
+}
+
 int target_namespace(const struct target *t, struct target_nvme *n)
 {
 	uint64_t nsid, bar;

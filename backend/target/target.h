@@ -71,6 +71,9 @@ bool target_overlap(const struct target *a, const struct target *b);
 /* nvme.c: the controller whose namespace (or a part of one) it is; false: none, or one with several ways to it. */
 bool target_controller(const struct target *t, char name[16]);
 
+/* nvme.c: the PCI vendor of that controller, as "144d"; "": it has none. */
+void target_vendor(const struct target *t, char vendor[16]);
+
 struct target_nvme {
 	char controller[16];		/* nvme0 */
 	uint32_t nsid;

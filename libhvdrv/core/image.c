@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/image.h"
+#include "core/trust.h"
 #include "util/file.h"
 #include "util/str.h"
 
@@ -37,7 +38,8 @@ static bool texts_ok(const struct hv_image_header *h)
 	return is_text(h->device, sizeof(h->device)) && is_text(h->class, sizeof(h->class)) &&
 	       is_text(h->mode, sizeof(h->mode)) && is_text(h->os, sizeof(h->os)) &&
 	       is_text(h->os_arch, sizeof(h->os_arch)) && is_text(h->os_abi, sizeof(h->os_abi)) &&
-	       is_text(h->releases, sizeof(h->releases)) && is_text(h->generator, sizeof(h->generator));
+	       is_text(h->releases, sizeof(h->releases)) && is_text(h->generator, sizeof(h->generator)) &&
+	       is_text(h->vendor, sizeof(h->vendor));
 }
 
 static int check_header(const struct hv_image_header *h, size_t len, struct hv_err *e)
@@ -141,26 +143,36 @@ void hv_image_sign(struct hv_image *img, const uint8_t secret[64])
 	memcpy(img->h.signature, sig, sizeof(sig));
 }
 
+/* The first from `from` on; the same key may be there by several names. -1: none. */
+static int find_key(const struct hv_keyring *ring, const uint8_t pub[HV_KEY_BYTES], size_t from)
+{
+	for (size_t i = from; i < ring->n; i++)
+		if (!memcmp(ring->key[i].pub, pub, HV_KEY_BYTES))
+			return i;
+	return -1;
+}
+
 int hv_image_verify(const struct hv_image *img, const struct hv_keyring *ring, struct hv_err *e)
 {
 	struct hv_image_header h = img->h;
 	uint8_t hash[32];
-	size_t i;
+	int first;
 
 	payload_hash(img, hash);
 	if (memcmp(hash, h.payload_hash, sizeof(hash)))
 		return hv_err(e, EPERM, "damaged: its code does not have the hash that its header says");
 	if (sodium_is_zero(h.key, sizeof(h.key)))
 		return hv_err(e, EPERM, "not signed");
-	for (i = 0; i < ring->n; i++)
-		if (!memcmp(ring->key[i].pub, h.key, sizeof(h.key)))
-			break;
-	if (i == ring->n)
+	first = find_key(ring, h.key, 0);
+	if (first < 0)
 		return hv_err(e, EPERM, "signed by a key that is not trusted here");
 	memset(h.signature, 0, sizeof(h.signature));
 	if (crypto_sign_verify_detached(img->h.signature, (uint8_t *)&h, sizeof(h), h.key))
 		return hv_err(e, EPERM, "its signature is wrong");
-	return i;
+	for (int i = first; i >= 0; i = find_key(ring, h.key, i + 1))
+		if (hv_key_good(&ring->key[i], ring->now, h.vendor, e))
+			return -EPERM;
+	return first;
 }
 
 /* Compares the numbers of two releases, as many as `bound` has. */
@@ -245,16 +257,20 @@ bool hv_releases_ok(const char *list)
 	return !rc;
 }
 
-int hv_image_fits(const struct hv_image *img, const struct hv_os *os, const char *class, const char *mode,
-		  struct hv_err *e)
+int hv_image_fits(const struct hv_image *img, const struct hv_want *w, struct hv_err *e)
 {
 	const struct hv_image_header *h = &img->h;
+	const struct hv_os *os = w->os;
 
 	if (h->abi < HVDRV_ABI_MIN || h->abi > HVDRV_ABI_MAX)
 		return hv_err(e, ENOEXEC, "follows version %u of the contract, this host speaks %u to %u", h->abi,
 			      HVDRV_ABI_MIN, HVDRV_ABI_MAX);
-	if (strcmp(h->class, class) || strcmp(h->mode, mode))
-		return hv_err(e, ENOEXEC, "drives %s %s, not %s %s", h->class, h->mode, class, mode);
+	if (strcmp(h->class, w->class) || strcmp(h->mode, w->mode))
+		return hv_err(e, ENOEXEC, "drives %s %s, not %s %s", h->class, h->mode, w->class, w->mode);
+	if (w->device && strcmp(h->device, w->device))
+		return hv_err(e, ENOEXEC, "is a driver for %s, not for %s", h->device, w->device);
+	if (*h->vendor && strcmp(h->vendor, w->vendor))
+		return hv_err(e, ENOEXEC, "is for devices of vendor %s only", h->vendor);
 	if (strcmp(h->os, os->type) || strcmp(h->os_arch, os->arch) || strcmp(h->os_abi, os->abi))
 		return hv_err(e, ENOEXEC, "is for %s %s (%s), the guest runs %s %s (%s)", h->os, h->os_arch, h->os_abi,
 			      os->type, os->arch, os->abi);

@@ -19,7 +19,7 @@
 #include "util/err.h"
 
 #define HV_IMAGE_MAGIC "HVDRVIMG"
-#define HV_IMAGE_FORMAT 2u	/* 1 had one range of releases */
+#define HV_IMAGE_FORMAT 2u	/* 1 had one range of releases, and no vendor */
 #define HV_IMAGE_SUFFIX ".hvi"
 #define HV_RELEASES_SIZE 64	/* of a list of releases, with its end */
 #define HV_KEY_BYTES 32		/* Ed25519 public key */
@@ -43,7 +43,8 @@ struct hv_image_header {
 	uint8_t payload_hash[32];	/* BLAKE2b-256 */
 	uint8_t key[HV_KEY_BYTES];	/* who signed */
 	uint8_t signature[64];
-	uint8_t reserved[80];
+	char vendor[16];		/* of the only devices that it drives, "": of any */
+	uint8_t reserved[64];
 };
 
 struct hv_image {
@@ -56,14 +57,26 @@ struct hv_os {
 	char type[16], arch[16], abi[32], release[64];
 };
 
-/* Keys whose signatures are accepted. */
+/* What a driver is looked for. */
+struct hv_want {
+	const struct hv_os *os;
+	const char *class, *mode;
+	const char *device;		/* the driver's, such as blkif; NULL: any */
+	const char *vendor;		/* of the device behind it; "": none, or not known */
+};
+
+/* Keys whose signatures are accepted, within their limits (core/trust.h). */
 struct hv_key {
 	char name[64];
 	uint8_t pub[HV_KEY_BYTES];
+	char vendor[16];		/* good for images of this vendor's devices only; "": for all */
+	char reason[128];		/* why it was revoked */
+	int64_t expires, revoked;	/* seconds since 1970; 0: never */
 };
 struct hv_keyring {
 	size_t n;
 	struct hv_key *key;
+	int64_t now;			/* what expiry is compared with, seconds since 1970; hv_keyring_load() takes the clock's */
 };
 
 /* Parses a copy of buf. 0; -EINVAL damaged; -ENOTSUP another format; -ENOMEM. On success hv_image_free() it. */
@@ -81,12 +94,14 @@ void hv_image_id(const struct hv_image *img, char id[65]);
 /* Signs with an Ed25519 secret key of 64 bytes. */
 void hv_image_sign(struct hv_image *img, const uint8_t secret[64]);
 
-/* Signed by a key of the ring, and whole? Returns the key's index, or -EPERM (unsigned, unknown key, wrong signature). */
+/*
+ * Signed by a key of the ring that is good for it, and whole? Returns the key's index, or -EPERM (unsigned, unknown key, wrong
+ * signature; a key that is revoked, has expired, or is another vendor's, under whichever of its names).
+ */
 int hv_image_verify(const struct hv_image *img, const struct hv_keyring *ring, struct hv_err *e);
 
-/* Is it for this guest, class and mode? 0, or -ENOEXEC with the first thing that differs. */
-int hv_image_fits(const struct hv_image *img, const struct hv_os *os, const char *class, const char *mode,
-		  struct hv_err *e);
+/* Is it for this guest, class, mode and device? 0, or -ENOEXEC with the first thing that differs. */
+int hv_image_fits(const struct hv_image *img, const struct hv_want *w, struct hv_err *e);
 
 /*
  * Is a guest's release, "6.1.0-56-amd64", in a list: "6.1,6.3..6.6"? A part is in when it begins with these numbers, or is from
@@ -97,9 +112,12 @@ bool hv_release_in(const char *release, const char *list);
 /* Is it such a list: parts with commas between them, numbers with dots between them, ranges that do not end before they begin? */
 bool hv_releases_ok(const char *list);
 
-/* Every file of DIR that ends in .pub. A missing folder is an empty ring. 0 or -errno with the file that is wrong. */
+/* Every file of DIR that ends in .pub, with its limits. A missing folder is an empty ring. 0 or -errno with the file that is wrong. */
 int hv_keyring_load(const char *dir, struct hv_keyring *ring, struct hv_err *e);
 void hv_keyring_free(struct hv_keyring *ring);
+
+/* One public key's file. 0, -EINVAL it is none, or -errno. */
+int hv_key_load(const char *path, uint8_t pub[HV_KEY_BYTES], struct hv_err *e);
 
 HVDRV_ASSERT(sizeof(struct hv_image_header) == 512, image_header);
 

@@ -6,26 +6,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/image.h"
+#include <time.h>
+#include "core/trust.h"
 #include "util/file.h"
 #include "util/str.h"
 
-static int load_key(const char *dir, const char *file, struct hv_key *k, struct hv_err *e)
+int hv_key_load(const char *path, uint8_t pub[HV_KEY_BYTES], struct hv_err *e)
 {
-	char path[PATH_MAX], hex[2 * HV_KEY_BYTES + 2];
+	char hex[2 * HV_KEY_BYTES + 2];
 	void *text;
 	size_t len;
+	int rc = hv_file_read(path, 4096, &text, &len);
+
+	if (rc)
+		return hv_err(e, -rc, "%s: %s", path, strerror(-rc));
+	if (sscanf(text, "hvdrv-public-key 1 %65s", hex) != 1 || hv_str_unhex(hex, pub, HV_KEY_BYTES))
+		rc = hv_err(e, EINVAL, "%s: not a public key of hvdrv", path);
+	free(text);
+	return rc;
+}
+
+static int load_key(const char *dir, const char *file, struct hv_key *k, struct hv_err *e)
+{
+	char path[PATH_MAX];
 	int rc;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, file);
 	snprintf(k->name, sizeof(k->name), "%.*s", (int)(strlen(file) - strlen(".pub")), file);
-	rc = hv_file_read(path, 4096, &text, &len);
-	if (rc)
-		return hv_err(e, -rc, "%s: %s", path, strerror(-rc));
-	if (sscanf(text, "hvdrv-public-key 1 %65s", hex) != 1 || hv_str_unhex(hex, k->pub, sizeof(k->pub)))
-		rc = hv_err(e, EINVAL, "%s: not a public key of hvdrv", path);
-	free(text);
-	return rc;
+	rc = hv_key_load(path, k->pub, e);
+	return rc ? rc : hv_limits_load(dir, k, e);
 }
 
 static int is_pub(const struct dirent *d)
@@ -41,6 +50,7 @@ int hv_keyring_load(const char *dir, struct hv_keyring *ring, struct hv_err *e)
 	int n = scandir(dir, &files, is_pub, alphasort), rc = 0;
 
 	memset(ring, 0, sizeof(*ring));
+	ring->now = time(NULL);
 	if (n < 0)
 		return errno == ENOENT ? 0 : hv_err(e, errno, "%s: %s", dir, strerror(errno));
 	ring->key = calloc(n + 1, sizeof(*ring->key));

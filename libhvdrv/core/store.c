@@ -109,8 +109,7 @@ int hv_store_each(const char *dir, int (*fn)(void *arg, const char *id, const st
 
 struct finder {
 	const struct hv_keyring *ring;
-	const struct hv_os *os;
-	const char *class, *mode, *device;
+	const struct hv_want *want;
 	struct hv_image *best;
 	char *id;
 	unsigned int seen;
@@ -152,14 +151,9 @@ static int consider(void *arg, const char *id, const struct hv_image *img, const
 			hv_err(&f->why, EINVAL, "%s", why);
 		return 0;
 	}
-	if (hv_image_fits(img, f->os, f->class, f->mode, &e)) {
+	if (hv_image_fits(img, f->want, &e)) {
 		if (!f->why.code)
 			hv_err(&f->why, ENOENT, "image %.12s %s", id, e.text);
-		return 0;
-	}
-	if (f->device && strcmp(img->h.device, f->device)) {
-		if (!f->why.code)
-			hv_err(&f->why, ENOENT, "image %.12s is a driver for %s, not for %s", id, img->h.device, f->device);
 		return 0;
 	}
 	if (hv_image_verify(img, f->ring, &e) < 0 || hv_check_code(img, &e)) {
@@ -169,10 +163,10 @@ static int consider(void *arg, const char *id, const struct hv_image *img, const
 	return keep_best(f, id, img);
 }
 
-int hv_store_find(const char *dir, const struct hv_keyring *ring, const struct hv_os *os, const char *class,
-		  const char *mode, const char *device, struct hv_image *img, char id[65], struct hv_err *e)
+int hv_store_find(const char *dir, const struct hv_keyring *ring, const struct hv_want *w, struct hv_image *img, char id[65],
+		  struct hv_err *e)
 {
-	struct finder f = { .ring = ring, .os = os, .class = class, .mode = mode, .device = device, .best = img, .id = id };
+	struct finder f = { .ring = ring, .want = w, .best = img, .id = id };
 	int rc;
 
 	memset(img, 0, sizeof(*img));

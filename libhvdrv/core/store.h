@@ -18,11 +18,11 @@ int hv_store_add(const char *dir, const struct hv_image *img, const struct hv_ke
 		 struct hv_err *e);
 
 /*
- * The best image for this guest: fits, verified, highest version, newest; device: for this one only, NULL: any. 0;
+ * The best image for this guest: fits, verified, highest version, newest. 0;
  * -ENOENT none fits (e says what is there and why not); -EPERM the only ones that fit are not trusted.
  */
-int hv_store_find(const char *dir, const struct hv_keyring *ring, const struct hv_os *os, const char *class,
-		  const char *mode, const char *device, struct hv_image *img, char id[65], struct hv_err *e);
+int hv_store_find(const char *dir, const struct hv_keyring *ring, const struct hv_want *w, struct hv_image *img, char id[65],
+		  struct hv_err *e);
 
 /* Calls fn for each readable image; one that is damaged comes with img NULL and the reason. Stops when fn is not 0. */
 int hv_store_each(const char *dir, int (*fn)(void *arg, const char *id, const struct hv_image *img, const char *why),

@@ -10,7 +10,7 @@
 
 static uint8_t pub[HV_KEY_BYTES], secret[64];
 static struct hv_key key = { .name = "fuzz" };
-static struct hv_keyring ring = { 1, &key };
+static struct hv_keyring ring = { .n = 1, .key = &key };
 
 static void make_key(void)
 {
@@ -35,7 +35,7 @@ static void check_texts(const struct hv_image *img)
 	snprintf(os.arch, sizeof(os.arch), "%s", img->h.os_arch);
 	snprintf(os.abi, sizeof(os.abi), "%.31s", img->h.os_abi);
 	snprintf(os.release, sizeof(os.release), "%s", img->h.releases);
-	hv_image_fits(img, &os, img->h.class, img->h.mode, &e);
+	hv_image_fits(img, &(struct hv_want){ .os = &os, .class = img->h.class, .mode = img->h.mode, .device = img->h.device, .vendor = img->h.vendor }, &e);
 }
 
 /* The file that is written is the file that was read. */

@@ -24,13 +24,13 @@ def read(*path):
         return f.read()
 
 
-def header(code, payload, magic=b"HVDRVIMG", fmt=2):
+def header(code, payload, magic=b"HVDRVIMG", fmt=2, vendor=b""):
     entries = [k * 32 for k in range(5)] + [0] * 3
     h = magic + struct.pack("<8I8IQ", fmt, HEADER, code, payload, 1, 1, 2, 1, *entries, 1700000000)
     for text, size in (("blkif", 32), ("block", 16), ("virtual", 16), ("linux", 16), ("x86_64", 16),
                        ("linux-kernel", 32), ("6.1,6.3..6.6,6.12", 64), ("hvdrv-repo-0", 32)):
         h += text.encode().ljust(size, b"\0")
-    return h.ljust(HEADER, b"\0")
+    return (h.ljust(432, b"\0") + vendor).ljust(HEADER, b"\0")
 
 
 def keeper():
@@ -44,7 +44,8 @@ def image():
     code = (b"\xf3\x0f\x1e\xfa\x31\xc0\xc3\xcc" + b"\xcc" * 24) * 6
     whole = header(len(code), len(code) + 8) + code + b"constant"
     put("image", [b"\0" + whole, b"\1" + whole, b"\1" + whole[:-9], b"\0" + whole[:100], b"\0",
-                  b"\0" + header(4, 4, b"NOTANIMG") + b"1234", b"\0" + header(4, 4, fmt=1) + b"1234"])
+                  b"\0" + header(4, 4, b"NOTANIMG") + b"1234", b"\0" + header(4, 4, fmt=1) + b"1234", b"\0" + header(4, 4, fmt=3) + b"1234",
+                  b"\1" + header(len(code), len(code), vendor=b"144d") + code])
 
 
 def params():

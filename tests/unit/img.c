@@ -5,6 +5,7 @@
 #include "img.h"
 
 const struct hv_os img_os = { .type = "linux", .arch = "x86_64", .abi = "linux-kernel", .release = "6.1.0-56-amd64" };
+const struct hv_want img_want = { .os = &img_os, .class = "block", .mode = "virtual", .vendor = "" };
 
 static void header(struct hv_image_header *h)
 {

@@ -24,5 +24,6 @@ void img_key(struct img_key *k, const char *name);
 uint8_t *img_file(struct hv_image *img, const struct img_key *k, size_t *len);
 
 extern const struct hv_os img_os;	/* the guest that these images are for */
+extern const struct hv_want img_want;	/* virtual, of it */
 
 #endif

@@ -116,7 +116,7 @@ static const struct {
 	const char *name;
 	size_t at, size;
 } texts[] = {
-	{ FIELD(device) }, { FIELD(class) }, { FIELD(mode) }, { FIELD(os) }, { FIELD(os_arch) }, { FIELD(os_abi) }, { FIELD(releases) }, { FIELD(generator) },
+	{ FIELD(device) }, { FIELD(class) }, { FIELD(mode) }, { FIELD(os) }, { FIELD(os_arch) }, { FIELD(os_abi) }, { FIELD(releases) }, { FIELD(generator) }, { FIELD(vendor) },
 };
 
 START_TEST(text_field)
@@ -228,6 +228,11 @@ START_TEST(release_list)
 }
 END_TEST
 
+static int fit(const struct hv_image *img, const struct hv_os *os, const char *class, const char *mode, struct hv_err *e)
+{
+	return hv_image_fits(img, &(struct hv_want){ .os = os, .class = class, .mode = mode, .vendor = "" }, e);
+}
+
 START_TEST(fits)
 {
 	struct hv_os os = img_os;
@@ -235,28 +240,31 @@ START_TEST(fits)
 	struct hv_err e;
 
 	img_make(&img, "\x90", 1, false);
-	ck_assert_int_eq(hv_image_fits(&img, &os, "block", "virtual", &e), 0);
-	ck_assert_int_eq(hv_image_fits(&img, &os, "net", "virtual", &e), -ENOEXEC);
-	ck_assert_int_eq(hv_image_fits(&img, &os, "block", "paravirtual", &e), -ENOEXEC);
+	ck_assert_int_eq(fit(&img, &os, "block", "virtual", &e), 0);
+	ck_assert_int_eq(fit(&img, &os, "net", "virtual", &e), -ENOEXEC);
+	ck_assert_int_eq(fit(&img, &os, "block", "paravirtual", &e), -ENOEXEC);
 	ck_contains(e.text, "paravirtual");
+	ck_assert_int_eq(hv_image_fits(&img, &(struct hv_want){ .os = &os, .class = "block", .mode = "virtual", .device = "blkif", .vendor = "" }, &e), 0);
+	ck_assert_int_eq(hv_image_fits(&img, &(struct hv_want){ .os = &os, .class = "block", .mode = "virtual", .device = "virtio-blk", .vendor = "" }, &e), -ENOEXEC);
+	ck_contains(e.text, "is a driver for blkif, not for virtio-blk");
 	strcpy(os.type, "freebsd");
-	ck_assert_int_eq(hv_image_fits(&img, &os, "block", "virtual", &e), -ENOEXEC);
+	ck_assert_int_eq(fit(&img, &os, "block", "virtual", &e), -ENOEXEC);
 	ck_contains(e.text, "freebsd");
 	os = img_os;
 	strcpy(os.arch, "aarch64");
-	ck_assert_int_eq(hv_image_fits(&img, &os, "block", "virtual", &e), -ENOEXEC);
+	ck_assert_int_eq(fit(&img, &os, "block", "virtual", &e), -ENOEXEC);
 	os = img_os;
 	strcpy(os.abi, "other");
-	ck_assert_int_eq(hv_image_fits(&img, &os, "block", "virtual", &e), -ENOEXEC);
+	ck_assert_int_eq(fit(&img, &os, "block", "virtual", &e), -ENOEXEC);
 	os = img_os;
 	strcpy(os.release, "6.2.0");
-	ck_assert_int_eq(hv_image_fits(&img, &os, "block", "virtual", &e), -ENOEXEC);
+	ck_assert_int_eq(fit(&img, &os, "block", "virtual", &e), -ENOEXEC);
 	ck_contains(e.text, "6.2.0");
 	img.h.abi = HVDRV_ABI_MAX + 1;
-	ck_assert_int_eq(hv_image_fits(&img, &img_os, "block", "virtual", &e), -ENOEXEC);
+	ck_assert_int_eq(fit(&img, &img_os, "block", "virtual", &e), -ENOEXEC);
 	ck_contains(e.text, "contract");
 	img.h.abi = 0;
-	ck_assert_int_eq(hv_image_fits(&img, &img_os, "block", "virtual", &e), -ENOEXEC);
+	ck_assert_int_eq(fit(&img, &img_os, "block", "virtual", &e), -ENOEXEC);
 }
 END_TEST
 

@@ -33,7 +33,15 @@ static const char *add(uint32_t version, uint64_t created, const char *release, 
 
 static int find(struct hv_image *img, char id[65], struct hv_err *e)
 {
-	return hv_store_find(dir, &key.ring, &img_os, "block", "virtual", NULL, img, id, e);
+	return hv_store_find(dir, &key.ring, &img_want, img, id, e);
+}
+
+static int find_device(const char *device, struct hv_image *img, char id[65], struct hv_err *e)
+{
+	struct hv_want w = img_want;
+
+	w.device = device;
+	return hv_store_find(dir, &key.ring, &w, img, id, e);
 }
 
 /* Two devices of one mode: the one that is asked for, whichever is newer. */
@@ -45,17 +53,17 @@ START_TEST(of_device)
 
 	setup();
 	add(9, 999, "6.1", a);		/* blkif */
-	ck_assert_int_eq(hv_store_find(dir, &key.ring, &img_os, "block", "virtual", "virtio-blk", &img, id, &e), -ENOENT);
+	ck_assert_int_eq(find_device("virtio-blk", &img, id, &e), -ENOENT);
 	ck_contains(e.text, "is a driver for blkif, not for virtio-blk");
 	img_make(&img, "\x90", 1, false);
 	img_kind(&img, "virtio-blk", "virtual", 2);
 	hv_image_sign(&img, key.secret);
 	ck_assert_int_eq(hv_store_add(dir, &img, &key.ring, id, &e), 0);
 	hv_image_free(&img);
-	ck_assert_int_eq(hv_store_find(dir, &key.ring, &img_os, "block", "virtual", "virtio-blk", &img, id, &e), 0);
+	ck_assert_int_eq(find_device("virtio-blk", &img, id, &e), 0);
 	ck_assert_str_eq(img.h.device, "virtio-blk");
 	hv_image_free(&img);
-	ck_assert_int_eq(hv_store_find(dir, &key.ring, &img_os, "block", "virtual", "blkif", &img, id, &e), 0);
+	ck_assert_int_eq(find_device("blkif", &img, id, &e), 0);
 	ck_assert_str_eq(id, a);
 	hv_image_free(&img);
 }
@@ -67,22 +75,24 @@ START_TEST(more_releases)
 	static const char *const served[] = { "6.1.0-56-amd64", "6.12.9+deb13-amd64", "6.5.1" };
 	static const char *const other[] = { "6.2.0", "6.11.0", "6.13.0", "6.7.0", "5.10.0", "6.120.1" };
 	struct hv_os os = img_os;
+	struct hv_want want = img_want;
 	char a[65], id[65];
 	struct hv_image img;
 	struct hv_err e;
 
 	setup();
+	want.os = &os;
 	add(1, 100, "6.1,6.3..6.6,6.12", a);
 	for (size_t i = 0; i < N(served); i++) {
 		strcpy(os.release, served[i]);
-		ck_assert_int_eq(hv_store_find(dir, &key.ring, &os, "block", "virtual", NULL, &img, id, &e), 0);
+		ck_assert_int_eq(hv_store_find(dir, &key.ring, &want, &img, id, &e), 0);
 		ck_assert_str_eq(id, a);
-		ck_assert_int_eq(hv_image_fits(&img, &os, "block", "virtual", &e), 0);	/* looked at again on placing */
+		ck_assert_int_eq(hv_image_fits(&img, &want, &e), 0);	/* looked at again on placing */
 		hv_image_free(&img);
 	}
 	for (size_t i = 0; i < N(other); i++) {
 		strcpy(os.release, other[i]);
-		ck_assert_int_eq(hv_store_find(dir, &key.ring, &os, "block", "virtual", NULL, &img, id, &e), -ENOENT);
+		ck_assert_int_eq(hv_store_find(dir, &key.ring, &want, &img, id, &e), -ENOENT);
 		ck_contains(e.text, "is for linux 6.1,6.3..6.6,6.12, the guest runs");
 	}
 }
@@ -139,7 +149,7 @@ START_TEST(not_trusted)
 
 	setup();
 	add(1, 1, "6.1", id);
-	ck_assert_int_eq(hv_store_find(dir, &none, &img_os, "block", "virtual", NULL, &img, id, &e), -EPERM);
+	ck_assert_int_eq(hv_store_find(dir, &none, &img_want, &img, id, &e), -EPERM);
 	ck_contains(e.text, "not trusted");
 }
 END_TEST
