@@ -230,6 +230,8 @@ static void show_one(struct json_object *row)
 	show_share(row);
 	line("in guest", row_text(row, "_disk"));
 	line("driver", row_text(row, "image"));
+	line("signed by", row_text(row, "signer"));
+	line("but", row_text(row, "signer_error"));
 	show_os(row);
 	show_switch(row);
 	show_switches(row);

@@ -234,6 +234,7 @@ static int place(struct dev *v, const struct hv_image *img, struct hv_err *e)
 	}
 	hv_place(&v->slot, img, 1);
 	v->image = img->h;
+	signer_of(v->dom->d, &img->h, &v->signer);
 	snprintf(v->mode, sizeof(v->mode), "%s", hv_params_first_mode(&v->params));
 	return 0;
 }
@@ -262,8 +263,10 @@ static int take_up(struct dev *v, struct hv_err *e)
 		v->image.queue_fixed_pages = pages;
 		v->image.payload_size = hv_read_u64(h, 0, HVDRV_SLOT_SIZE, "%s/driver/size", v->at.back);
 	}
-	if (!rc)
+	if (!rc) {
+		signer_take_up(v);
 		direct_take_up(v);
+	}
 	free(id);
 	free(name);
 	free(mode);
@@ -290,6 +293,8 @@ static int publish_driver(struct hv_host *h, hv_txn t, void *arg)
 		rc = hv_writef(h, t, v->image.device, "%s/driver/name", v->at.back);
 	if (!rc)
 		rc = hv_writef(h, t, v->image_id, "%s/driver/hash", v->at.back);
+	if (!rc)
+		rc = signer_publish(h, t, v->at.back, &v->signer);
 	if (!rc)
 		rc = hv_writef(h, t, generation, "%s/driver/generation", v->at.back);
 	snprintf(text, sizeof(text), "%u", v->image.payload_size);

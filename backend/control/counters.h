@@ -37,12 +37,15 @@ struct dev_counts {
 	struct guest_counts guest;
 };
 
+struct signer;
+
 /* A switch, for whoever counts it or tells of it. While it runs only what stands before `result` is known. */
 struct switch_note {
 	uint64_t seq;
 	const char *who, *from, *to;
 	enum hv_rt_result result;
 	const char *reason;
+	const struct signer *signer;	/* of the driver that it was to; "": none was chosen */
 	int64_t freeze_ns, stall_ns;
 	unsigned int carried[COUNT_KINDS];
 	unsigned int ops[HVDRV_OPS];	/* of these */

@@ -19,6 +19,7 @@
  *   dryrun.c    could a device switch now?
  *   conflict.c  may this target be served, beside what else uses it?
  *   share.c     hvdrv-share beside us, for targets that take a few requests at once
+ *   signer.c    who has signed what is placed
  *   generate.c  hvdrv-repo in a process of its own
  *   requests.c  the control socket
  *   show.c      what `hvdrv show` asks for
@@ -125,6 +126,11 @@ struct direct {
 	struct event *look;
 };
 
+/* Who has signed a driver: the key's name here, "" when it is not known any more, and its fingerprint. */
+struct signer {
+	char name[64], key[33];
+};
+
 struct dev {
 	struct dom *dom;
 	struct hv_dev_id id;
@@ -137,6 +143,7 @@ struct dev {
 	struct hv_os said;		/* what the guest said that it runs, when a driver was chosen */
 	struct hv_image_header image;	/* of the driver that is placed */
 	char image_id[65];
+	struct signer signer;
 	char mode[16];			/* of the driver that is placed: virtual, paravirtual, or direct, which is told as a path */
 	char path[8];			/* pool, copy or direct: what the guest was told */
 	struct direct direct;
@@ -273,6 +280,7 @@ int retarget_check(const struct dev *v, struct hv_err *e);		/* could one begin? 
 int retarget_check_guest(const struct dev *v, struct hv_err *e);	/* is the guest as a switch wants it? 0; -ESRCH, -EBUSY */
 int retarget_check_target(const struct dev *v, struct hv_err *e);	/* is the target what it was? 0; -ESTALE, -ERANGE, or -errno */
 
+const char *retarget_image(const struct dev *v);	/* the id of the one that is under way; "": not chosen yet */
 bool retarget_is_switch(const struct dev *v);	/* under way, and not the renewal after a worker's death */
 
 /* The device or its guest is going; or, lives: only its worker, and the next one has the guest take over its requests. */
@@ -376,6 +384,15 @@ void revoke_release(struct dev *v);
 void revoke_kept(struct dev *v);
 void revoke_say(struct dev *v);
 
+/*
+ * signer.c. of: who has signed this image, by the keys that are trusted now. good: is that key good still? 0; -EPERM with e, also when
+ * it is not trusted any more; -errno: the keys cannot be read. publish: its keys, beside those of the driver.
+ */
+void signer_of(const struct daemon *d, const struct hv_image_header *h, struct signer *s);
+int signer_good(const struct daemon *d, const struct signer *s, struct hv_err *e);
+int signer_publish(struct hv_host *h, hv_txn t, const char *back, const struct signer *s);
+void signer_take_up(struct dev *v);
+
 /* note.c: a switch began, or has ended; bad: how loud the log is when it was not committed. */
 void note_begin(struct dev *v, const struct switch_note *n);
 void note_end(struct dev *v, const struct switch_note *n, enum hv_level bad);
@@ -410,6 +427,7 @@ struct json_object *dry_run(struct daemon *d, struct json_object *question, bool
 /* show.c: the devices of a guest, with counters; done gets them, maybe at once. inspect: slower, for `hvdrv check`. 0 or -ENOMEM. */
 typedef void (*show_done_fn)(void *arg, struct json_object *devices);
 int show_start(struct daemon *d, uint32_t domid, bool inspect, show_done_fn done, void *arg);
+struct json_object *show_images(struct daemon *d);	/* the ids of those that are placed, or about to be: an array */
 
 /* requests.c */
 int requests_start(struct daemon *d, struct hv_err *e);

@@ -52,8 +52,8 @@ void note_end(struct dev *v, const struct switch_note *n, enum hv_level bad)
 		NUMBER("carried-begun", n->carried[1]), NUMBER("carried-done", n->carried[2]),
 		NUMBER("carried-read", n->ops[HVDRV_OP_READ]), NUMBER("carried-write", n->ops[HVDRV_OP_WRITE]),
 		NUMBER("carried-flush", n->ops[HVDRV_OP_FLUSH]), NUMBER("carried-discard", n->ops[HVDRV_OP_DISCARD]),
-		NUMBER("carried-write-zeroes", n->ops[HVDRV_OP_WRITE_ZEROES])
-	}, 14 };
+		NUMBER("carried-write-zeroes", n->ops[HVDRV_OP_WRITE_ZEROES]), TEXT("signer", n->signer->name), TEXT("key", n->signer->key)
+	}, 16 };
 	struct hv_about a = dev_about(v);
 
 	count_switch(v, n);

@@ -65,7 +65,11 @@ static int publish(struct hv_host *h, hv_txn t, void *arg)
 	const struct hv_dev_id id = { .domid = j->domid, .id = j->id };
 	char generation[16], pages[16];
 	struct hv_dev_paths at;
+	struct signer by = { 0 };
 	int rc;
+
+	snprintf(by.name, sizeof(by.name), "%s", j->signer);
+	snprintf(by.key, sizeof(by.key), "%s", j->key);
 
 	hv_dev_paths(&id, &at);
 	snprintf(generation, sizeof(generation), "%u", j->generation);
@@ -75,6 +79,8 @@ static int publish(struct hv_host *h, hv_txn t, void *arg)
 		rc = hv_writef(h, t, j->driver, "%s/driver/name", at.back);
 	if (!rc)
 		rc = hv_writef(h, t, j->image_id, "%s/driver/hash", at.back);
+	if (!rc)
+		rc = signer_publish(h, t, at.back, &by);
 	if (!rc)
 		rc = hv_writef(h, t, generation, "%s/driver/generation", at.back);
 	return rc ? rc : hv_writef(h, t, pages, "%s/driver/ring-pages", at.back);
@@ -94,6 +100,10 @@ static void record(struct hv_host *h, const struct hv_journal *j, const char *ad
 	struct hv_about a = { .domid = j->domid };
 
 	hv_writef(h, 0, "done", "%s/retarget/state", admin);
+	if (forward) {
+		hv_writef(h, 0, j->signer, "%s/retarget/signer", admin);
+		hv_writef(h, 0, j->key, "%s/retarget/key", admin);
+	}
 	hv_writef(h, 0, forward ? "" : "hvdrvd ended in the switch", "%s/retarget/reason", admin);
 	hv_writef(h, 0, forward ? "committed" : "undone", "%s/retarget/result", admin);
 	hv_log(HV_WARN, &a, "switch %llu, in which the former hvdrvd ended: %s", (unsigned long long)j->seq,

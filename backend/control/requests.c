@@ -4,6 +4,7 @@
  *   {"cmd": "ping"}                       is a hvdrvd there, and which
  *   {"cmd": "show", "domid": 5}           its devices with their counters; "inspect": and what else can be wrong with them
  *   {"cmd": "events", "uuid": "..."}      a message for each event from now on; without uuid: of all guests
+ *   {"cmd": "images"}                     the images that guests run, for `hvdrv-repo gc`
  *   {"cmd": "dry-run", ...}               could a device switch now? (dryrun.c)
  */
 #include <errno.h>
@@ -114,6 +115,15 @@ static void ping(struct client *c)
 	client_free(c);
 }
 
+static void images(struct client *c)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "images", show_images(c->r->d));
+	answer(c, o);
+	client_free(c);
+}
+
 static void try_dry_run(evutil_socket_t fd, short what, void *arg)
 {
 	const struct timeval tv = { .tv_usec = DRY_RUN_US };
@@ -151,6 +161,8 @@ static void on_question(struct client *c, const char *text)
 		listen_to_events(c, json_object_object_get_ex(q, "uuid", &v) ? json_object_get_string(v) : NULL);
 	} else if (!strcmp(name, "dry-run")) {
 		begin_dry_run(c, q);
+	} else if (!strcmp(name, "images")) {
+		images(c);
 	} else if (!strcmp(name, "ping")) {
 		ping(c);
 	} else {

@@ -27,6 +27,7 @@ struct retarget {
 	struct hv_journal *journal;
 	struct hv_image img;
 	char image_id[65];
+	struct signer signer;
 	char from[16], to[16], who[48];
 	uint64_t seq;
 	bool renew;			/* a worker has died: no other driver, no worker to ask, no record */
@@ -66,7 +67,7 @@ static struct switch_note note_of(const struct retarget *t)
 {
 	struct switch_note n = { .seq = t->seq, .who = t->who, .from = t->from, .to = t->to, .result = t->m.result,
 		.reason = t->m.why.text, .freeze_ns = t->m.freeze_ns, .stall_ns = t->m.stall_ns,
-		.carried = { sum(t, HVDRV_REC_READY), sum(t, HVDRV_REC_BEGUN), sum(t, HVDRV_REC_DONE) } };
+		.signer = &t->signer, .carried = { sum(t, HVDRV_REC_READY), sum(t, HVDRV_REC_BEGUN), sum(t, HVDRV_REC_DONE) } };
 
 	for (uint32_t i = 0; i < t->v->slot.num_queues; i++)
 		for (int op = 0; op < HVDRV_OPS; op++)
@@ -150,6 +151,8 @@ static int write_journal(struct retarget *t, struct hv_err *e)
 	snprintf(j->mode, sizeof(j->mode), "%s", t->to);
 	snprintf(j->driver, sizeof(j->driver), "%s", t->img.h.device);
 	memcpy(j->image_id, t->image_id, sizeof(j->image_id));
+	memcpy(j->signer, t->signer.name, sizeof(j->signer));
+	memcpy(j->key, t->signer.key, sizeof(j->key));
 	j->ring_pages = t->img.h.queue_fixed_pages;
 	j->generation = v->slot.generation + 1;
 	j->offer = v->offer;
@@ -184,7 +187,12 @@ static int choose(struct retarget *t, struct hv_err *e)
 
 	if (!rc && direct_mode(t->to))
 		rc = direct_check(t->v, e);
-	return rc || t->renew ? rc : dev_find_image(t->v, t->to, &t->img, t->image_id, e);
+	if (rc || t->renew)
+		return rc;
+	rc = dev_find_image(t->v, t->to, &t->img, t->image_id, e);
+	if (!rc)
+		signer_of(t->v->dom->d, &t->img.h, &t->signer);
+	return rc;
 }
 
 static int prepare(struct retarget *t, struct hv_err *e)
@@ -348,6 +356,7 @@ static void do_resume(struct retarget *t)
 	FAULT(t, "resumed");
 	v->image = t->img.h;
 	memcpy(v->image_id, t->image_id, sizeof(v->image_id));
+	v->signer = t->signer;
 	snprintf(v->mode, sizeof(v->mode), "%s", t->to);
 	look_after(t, LOOK_US);
 	if (t->renew) {
@@ -583,9 +592,15 @@ int retarget_renew(struct dev *v, struct hv_err *e)
 	t->renew = true;
 	t->img.h = v->image;
 	memcpy(t->image_id, v->image_id, sizeof(t->image_id));
+	t->signer = v->signer;
 	v->phase = DEV_STARTING;
 	advance(t, HV_RT_EV_START, NULL);
 	return 0;
+}
+
+const char *retarget_image(const struct dev *v)
+{
+	return v->retarget->image_id;
 }
 
 bool retarget_is_switch(const struct dev *v)

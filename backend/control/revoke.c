@@ -23,7 +23,8 @@ static void record(struct dev *v)
 {
 	struct switch_note n = {
 		.seq = hv_read_u64(host(v), 0, UINT64_MAX - 1, "%s/retarget/seq", v->at.admin) + 1, .who = "policy", .from = v->mode,
-		.to = hv_policy_mode(false, false), .result = HV_RT_REVOKED, .reason = v->policy_why.text
+		.to = hv_policy_mode(false, false), .result = HV_RT_REVOKED, .reason = v->policy_why.text,
+		.signer = &v->signer
 	};
 
 	note_begin(v, &n);

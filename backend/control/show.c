@@ -73,6 +73,17 @@ static int look_at_image(const struct dev *v, struct hv_err *e)
 	return rc < 0 ? rc : 0;
 }
 
+static void add_driver(struct json_object *row, const struct dev *v)
+{
+	struct hv_err e;
+
+	add(row, "image", v->image_id);
+	add(row, "signer", v->signer.name);
+	add(row, "signer_key", v->signer.key);
+	if (*v->signer.key && signer_good(v->dom->d, &v->signer, &e) == -EPERM)
+		add(row, "signer_error", e.text);
+}
+
 static struct json_object *row_of(struct dev *v, bool inspect)
 {
 	static const char *const phases[] = {
@@ -95,7 +106,7 @@ static struct json_object *row_of(struct dev *v, bool inspect)
 		add_u64(row, "block_size", v->target.block_size);
 	}
 	if (*v->image_id)
-		add(row, "image", v->image_id);
+		add_driver(row, v);
 	dev_show_os(v, row);
 	if (v->dom->worker)
 		add_u64(row, "worker_pid", link_pid(v->dom->worker));
@@ -167,6 +178,27 @@ static void ask_worker(struct show *s, struct dev *v, struct json_object *row)
 	} else {
 		TAILQ_INSERT_TAIL(&s->waits, w, link);
 	}
+}
+
+static void add_image(struct json_object *ids, const char *id)
+{
+	if (*id)
+		json_object_array_add(ids, json_object_new_string(id));
+}
+
+struct json_object *show_images(struct daemon *d)
+{
+	struct json_object *ids = json_object_new_array();
+	struct dom *dom;
+	struct dev *v;
+
+	TAILQ_FOREACH(dom, &d->doms, link)
+		TAILQ_FOREACH(v, &dom->devs, link) {
+			add_image(ids, v->image_id);
+			if (v->retarget)
+				add_image(ids, retarget_image(v));
+		}
+	return ids;
 }
 
 int show_start(struct daemon *d, uint32_t domid, bool inspect, show_done_fn done, void *arg)

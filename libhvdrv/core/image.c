@@ -143,15 +143,6 @@ void hv_image_sign(struct hv_image *img, const uint8_t secret[64])
 	memcpy(img->h.signature, sig, sizeof(sig));
 }
 
-/* The first from `from` on; the same key may be there by several names. -1: none. */
-static int find_key(const struct hv_keyring *ring, const uint8_t pub[HV_KEY_BYTES], size_t from)
-{
-	for (size_t i = from; i < ring->n; i++)
-		if (!memcmp(ring->key[i].pub, pub, HV_KEY_BYTES))
-			return i;
-	return -1;
-}
-
 int hv_image_verify(const struct hv_image *img, const struct hv_keyring *ring, struct hv_err *e)
 {
 	struct hv_image_header h = img->h;
@@ -163,13 +154,13 @@ int hv_image_verify(const struct hv_image *img, const struct hv_keyring *ring, s
 		return hv_err(e, EPERM, "damaged: its code does not have the hash that its header says");
 	if (sodium_is_zero(h.key, sizeof(h.key)))
 		return hv_err(e, EPERM, "not signed");
-	first = find_key(ring, h.key, 0);
+	first = hv_keyring_find(ring, h.key, 0);
 	if (first < 0)
 		return hv_err(e, EPERM, "signed by a key that is not trusted here");
 	memset(h.signature, 0, sizeof(h.signature));
 	if (crypto_sign_verify_detached(img->h.signature, (uint8_t *)&h, sizeof(h), h.key))
 		return hv_err(e, EPERM, "its signature is wrong");
-	for (int i = first; i >= 0; i = find_key(ring, h.key, i + 1))
+	for (int i = first; i >= 0; i = hv_keyring_find(ring, h.key, i + 1))
 		if (hv_key_good(&ring->key[i], ring->now, h.vendor, e))
 			return -EPERM;
 	return first;

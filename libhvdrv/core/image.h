@@ -100,6 +100,9 @@ void hv_image_sign(struct hv_image *img, const uint8_t secret[64]);
  */
 int hv_image_verify(const struct hv_image *img, const struct hv_keyring *ring, struct hv_err *e);
 
+/* The key's index in the ring, from `from` on: it may be there by several names. -1: it is not. */
+int hv_keyring_find(const struct hv_keyring *ring, const uint8_t pub[HV_KEY_BYTES], size_t from);
+
 /* Is it for this guest, class, mode and device? 0, or -ENOEXEC with the first thing that differs. */
 int hv_image_fits(const struct hv_image *img, const struct hv_want *w, struct hv_err *e);
 

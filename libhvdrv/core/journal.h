@@ -15,7 +15,7 @@
 #include "core/swap.h"
 
 #define HV_JOURNAL_MAGIC 0x4c4a5648u	/* "HVJL" */
-#define HV_JOURNAL_VERSION 2u
+#define HV_JOURNAL_VERSION 3u
 
 enum hv_journal_state { HV_JOURNAL_NONE, HV_JOURNAL_PAUSING, HV_JOURNAL_RESUMING, HV_JOURNAL_RESUMED };
 
@@ -28,6 +28,7 @@ struct hv_journal {
 	uint32_t renew;			/* the driver stays, its queues are new: for another worker, not an admin's switch */
 	uint64_t seq;			/* of the switch */
 	char mode[16], driver[32], image_id[65];	/* the new ones */
+	char signer[64], key[33];		/* of the new image: name, fingerprint */
 	uint32_t ring_pages, generation;
 	uint64_t begun[HVDRV_MAX_QUEUES][HVDRV_MAX_DEPTH / 64];
 	struct hv_offer offer;

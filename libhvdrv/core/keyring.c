@@ -67,6 +67,14 @@ int hv_keyring_load(const char *dir, struct hv_keyring *ring, struct hv_err *e)
 	return rc;
 }
 
+int hv_keyring_find(const struct hv_keyring *ring, const uint8_t pub[HV_KEY_BYTES], size_t from)
+{
+	for (size_t i = from; i < ring->n; i++)
+		if (!memcmp(ring->key[i].pub, pub, HV_KEY_BYTES))
+			return i;
+	return -1;
+}
+
 void hv_keyring_free(struct hv_keyring *ring)
 {
 	free(ring->key);

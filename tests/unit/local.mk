@@ -170,7 +170,7 @@ UNIT_CONTROL_SOURCES = tests/unit/control.c tests/unit/control.h backend/control
 	backend/control/connect.c backend/control/os.c backend/guest-os/kernel.c backend/guest-os/toolstack.c backend/control/serve.c backend/control/path.c backend/control/retarget.c \
 	backend/control/recover.c backend/control/watch.c backend/control/conflict.c backend/control/policy.c backend/control/direct.c backend/control/direct-check.c backend/control/keepers.c backend/control/revoke.c backend/control/note.c \
 	backend/control/show.c backend/control/counters.c backend/control/guest-counts.c backend/control/events.c \
-	backend/control/generate.c backend/control/share.c \
+	backend/control/generate.c backend/control/signer.c backend/control/share.c \
 	backend/target/target.c backend/target/disk.c backend/target/header.c backend/target/holder.c backend/target/namespace.c backend/target/nvme.c
 UNIT_CONTROL_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
 UNIT_CONTROL_CFLAGS = $(UNIT_CFLAGS) $(EVENT_CFLAGS)

@@ -190,6 +190,7 @@ void ck_virtual(struct world *w, const char *generation)
 	ck_assert(is(w, BACK "driver/name", "blkif"));
 	ck_assert(is(w, BACK "driver/hash", w->blkif));
 	ck_assert(is(w, BACK "driver/ring-pages", "2"));
+	ck_assert(is(w, BACK "driver/signer", "test"));
 	ck_assert(is(w, BACK "driver/generation", generation));
 	ck_assert(placed(w, w->blkif));
 }
@@ -200,6 +201,7 @@ void ck_paravirtual(struct world *w, const char *generation)
 	ck_assert(is(w, BACK "driver/name", "nvme"));
 	ck_assert(is(w, BACK "driver/hash", w->nvme));
 	ck_assert(is(w, BACK "driver/ring-pages", "1"));
+	ck_assert(is(w, BACK "driver/signer", "test"));
 	ck_assert(is(w, BACK "driver/generation", generation));
 	ck_assert(placed(w, w->nvme));
 }

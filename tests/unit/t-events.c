@@ -293,6 +293,75 @@ START_TEST(show_modes)
 }
 END_TEST
 
+static const char *shown_text(struct world *w, const char *key)
+{
+	struct wire_msg m = { .type = WIRE_STATS };
+
+	shown = NULL;
+	ck_assert_int_eq(show_start(&w->d, DOMID, false, got, NULL), 0);
+	answer_with(WIRE_STATS, &m);
+	return text_of(first(), key);
+}
+
+static void ck_record_of_signer(struct world *w, const char *name)
+{
+	char *key = hv_readf(w->d.host, 0, "%s", BACK "driver/key");
+
+	ck_assert(is(w, BACK "driver/signer", name));
+	ck_assert(key && strlen(key) == 32);
+	ck_assert(is(w, ADMIN "retarget/signer", name));
+	ck_assert(is(w, ADMIN "retarget/key", key));
+	free(key);
+}
+
+/* Who has signed what is placed, and that the key is not good any more; a switch to nothing has no signer. */
+START_TEST(show_signer)
+{
+	const char *limits = unit_path("keys/test.limits");
+	struct world w;
+
+	live(&w);
+	ck_assert_str_eq(shown_text(&w, "signer"), "test");
+	ck_assert_uint_eq(strlen(shown_text(&w, "signer_key")), 32);
+	ck_assert_str_eq(shown_text(&w, "signer_error"), "");
+	go_to(&w, "paravirtual");
+	ck_record_of_signer(&w, "test");
+	unit_write(limits, "expires 2001-01-01\n", 19);
+	ck_assert_str_eq(shown_text(&w, "signer_error"), "key test expired on 2001-01-01");
+	unit_write(limits, "revoked 2026-11-22 lost\n", 24);
+	ck_assert_str_eq(shown_text(&w, "signer_error"), "key test was revoked on 2026-11-22: lost");
+	/* nothing of it is placed any more; what is there stays */
+	want(&w, "virtual");
+	spin(&w);
+	ck_assert(is(&w, ADMIN "retarget/result", "undone"));
+	ck_assert(is(&w, ADMIN "retarget/signer", ""));
+	ck_assert(is(&w, ADMIN "retarget/key", ""));
+	ck_paravirtual(&w, "2");
+	unlink(limits);
+	ck_assert_int_eq(rename(unit_path("keys/test.pub"), unit_path("keys/test.old")), 0);
+	ck_assert_str_eq(shown_text(&w, "signer_error"), "its key is not trusted any more");
+}
+END_TEST
+
+/* What `hvdrv-repo gc` must keep: what is placed, and what is about to be. */
+START_TEST(images)
+{
+	struct json_object *ids;
+	struct world w;
+
+	live(&w);
+	ids = show_images(&w.d);
+	ck_assert_uint_eq(json_object_array_length(ids), 1);
+	ck_assert_str_eq(json_object_get_string(json_object_array_get_idx(ids, 0)), w.blkif);
+	json_object_put(ids);
+	want(&w, "paravirtual");
+	ids = show_images(&w.d);
+	ck_assert_uint_eq(json_object_array_length(ids), 2);
+	ck_assert_str_eq(json_object_get_string(json_object_array_get_idx(ids, 1)), w.nvme);
+	json_object_put(ids);
+}
+END_TEST
+
 /* A worker that does not answer is waited for no longer than a second; one that ends, not at all. What it held is said. */
 START_TEST(show_silent)
 {
@@ -445,7 +514,7 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	Suite *s = unit_new("events", (const TTest *[]){ a_life, a_switch, a_failure, does_not_read, come_and_go, show_modes, show_image, a_renewal,
+	Suite *s = unit_new("events", (const TTest *[]){ a_life, a_switch, a_failure, does_not_read, come_and_go, show_modes, show_signer, images, show_image, a_renewal,
 							 a_revocation, NULL });
 
 	unit_loop(s, "show-silent", show_silent, 2);

@@ -21,6 +21,8 @@ static struct hv_journal *journal(struct world *w, uint32_t domid, uint32_t id)
 	strcpy(j->mode, "paravirtual");
 	strcpy(j->driver, "nvme");
 	strcpy(j->image_id, w->nvme);
+	strcpy(j->signer, "test");
+	strcpy(j->key, "0123456789abcdef0123456789abcdef");
 	j->ring_pages = 1;
 	j->generation = 2;
 	j->begun[0][0] = 0x15;
