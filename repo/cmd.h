@@ -12,7 +12,8 @@ struct opts {
 	const char *class, *mode;
 	const char *name, *vendor, *expires, *reason;
 	struct hv_os guest;
-	bool json, emit_c;
+	const char *run;
+	bool json, emit_c, dry_run, no_guests;
 	int argc;
 	char **argv;
 };
@@ -25,5 +26,12 @@ int cmd_keygen(struct opts *o);
 int cmd_keys(struct opts *o);
 int cmd_trust(struct opts *o);
 int cmd_revoke(struct opts *o);
+
+/* find.c */
+int cmd_find(struct opts *o);
+int cmd_reindex(struct opts *o);
+
+/* gc.c */
+int cmd_gc(struct opts *o);
 
 #endif

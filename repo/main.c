@@ -14,6 +14,7 @@
 #include "cmd.h"
 #include "core/check.h"
 #include "core/store.h"
+#include "core/trust.h"
 #include "emit.h"
 #include "key.h"
 #include "util/exit.h"
@@ -26,7 +27,7 @@ static const struct option long_opts[] = {
 	{ "device", 1, NULL, 'd' }, { "os", 1, NULL, 'o' }, { "key", 1, NULL, 'k' }, { "out", 1, NULL, 'O' },
 	{ "class", 1, NULL, 'c' }, { "mode", 1, NULL, 'm' }, { "os-type", 1, NULL, 't' }, { "os-arch", 1, NULL, 'a' },
 	{ "os-abi", 1, NULL, 'b' }, { "os-release", 1, NULL, 'r' }, { "name", 1, NULL, 'n' }, { "vendor", 1, NULL, 'v' }, { "expires", 1, NULL, 'x' }, { "reason", 1, NULL, 'w' },
-	{ "json", 0, NULL, 'j' }, { "emit-c", 0, NULL, 'e' },
+	{ "run", 1, NULL, 'u' }, { "dry-run", 0, NULL, 'y' }, { "no-guests", 0, NULL, 'g' }, { "json", 0, NULL, 'j' }, { "emit-c", 0, NULL, 'e' },
 	{ "help", 0, NULL, 'h' }, { "version", 0, NULL, 'V' }, { NULL, 0, NULL, 0 }
 };
 
@@ -416,7 +417,7 @@ static int cmd_show(struct opts *o)
 	struct hv_image img;
 	struct hv_err e, ve;
 	struct listing l = { .img = &img };
-	char id[65];
+	char id[65], print[33];
 	const char *by;
 	int rc;
 
@@ -436,7 +437,8 @@ static int cmd_show(struct opts *o)
 	printf("contract   %u\ncode       %u bytes, constants %u bytes\nqueue      %u pages and %u per tag\n", img.h.abi,
 	       img.h.code_size, img.h.payload_size - img.h.code_size, img.h.queue_fixed_pages, img.h.queue_pages_per_tag);
 	show_time(&img);
-	printf("signed by  %s\n", by ? by : ve.text);
+	hv_key_fingerprint(img.h.key, print);
+	printf("signed by  %s (key %s)\n", by ? by : ve.text, print);
 	show_check(&img);
 	printf("entries   ");
 	for (int k = 0; k < HVDRV_ENTRIES; k++)
@@ -499,19 +501,16 @@ static int cmd_verify(struct opts *o)
 
 static int cmd_remove(struct opts *o)
 {
-	char id[65], path[PATH_MAX];
 	struct hv_err e;
+	char id[65];
 	int rc = 0;
 
 	if (!o->argc)
 		return usage_error("remove needs the image's id");
 	for (int i = 0; !rc && i < o->argc; i++) {
 		rc = hv_store_resolve(o->repo, o->argv[i], id, &e);
-		if (rc)
-			break;
-		hv_store_path(o->repo, id, path, sizeof(path));
-		if (unlink(path))
-			rc = hv_err(&e, errno, "%s: %s", path, strerror(errno));
+		if (!rc)
+			rc = hv_store_remove(o->repo, id, &e);
 	}
 	return rc ? fail(rc, &e) : 0;
 }
@@ -530,6 +529,9 @@ static const struct {
 	{ "list", cmd_list, "[--json]                        what is stored" },
 	{ "show", cmd_show, "ID|FILE                         metadata, entry points, disassembly" },
 	{ "verify", cmd_verify, "[ID|FILE...]                    signature and code, of all by default" },
+	{ "find", cmd_find, "--class C --mode M OS...         the image that such a guest gets" },
+	{ "gc", cmd_gc, "[--dry-run]                     delete images that no guest will get any more" },
+	{ "reindex", cmd_reindex, "                                make the index of images anew" },
 	{ "remove", cmd_remove, "ID...                           delete images" },
 };
 #define NCMDS (sizeof(cmds) / sizeof(cmds[0]))
@@ -544,11 +546,15 @@ static int help(void)
 	       "  --data DIR      descriptions and skeletons [" HV_DATA_DIR "]\n"
 	       "  --json          list, keys: JSON\n\n"
 	       "keygen, trust, revoke\n"
-	       "  --vendor ID     good for drivers of this vendor's devices only\n"
+	       "  --vendor ID     good for drivers of this vendor's devices only; find: the device's vendor\n"
 	       "  --expires DAY   good until the end of that day, such as 2027-06-30\n"
 	       "  --name NAME     trust: as this key [the file's name]\n"
 	       "  --reason TEXT   revoke: why\n\n"
-	       "generate: the device and the guest, by name or by what is wanted\n"
+	       "gc\n"
+	       "  --dry-run       say what would be deleted\n"
+	       "  --no-guests     no guest runs here, hvdrvd is not asked\n"
+	       "  --run DIR       hvdrvd's socket [" HV_RUN_DIR "]\n\n"
+	       "generate, find: the device and the guest, by name or by what is wanted\n"
 	       "  --device NAME   or --class CLASS --mode MODE\n"
 	       "  --os NAME       or --os-type, --os-arch, --os-abi and --os-release, as the guest says\n"
 	       "  --key NAME      signs it [local]\n"
@@ -588,6 +594,9 @@ static int parse(int argc, char **argv, struct opts *o)
 		case 'v': o->vendor = optarg; break;
 		case 'x': o->expires = optarg; break;
 		case 'w': o->reason = optarg; break;
+		case 'u': o->run = optarg; break;
+		case 'y': o->dry_run = true; break;
+		case 'g': o->no_guests = true; break;
 		case 'j': o->json = true; break;
 		case 'e': o->emit_c = true; break;
 		case 'h': return help();
@@ -604,7 +613,7 @@ int main(int argc, char **argv)
 {
 	struct opts o = {
 		.repo = HV_REPO_DIR, .keys = HV_KEYS_DIR, .data = HV_DATA_DIR, .include = NULL,
-		.key = "local",
+		.key = "local", .run = HV_RUN_DIR,
 	};
 	const char *name;
 	int st;

@@ -248,6 +248,38 @@ bool hv_releases_ok(const char *list)
 	return !rc;
 }
 
+static unsigned int numbers(const char *bound)
+{
+	unsigned int n = 1;
+
+	for (; *bound; bound++)
+		n += *bound == '.';
+	return n;
+}
+
+/* An upper bound of fewer numbers reaches further: 6 is behind 6.1. */
+static bool range_covered(const char *list, const struct release_range *in)
+{
+	struct release_range r;
+
+	while (scan_range(&list, &r) > 0)
+		if (cmp_release(in->min, r.min) >= 0 && cmp_release(in->max, r.max) <= 0 && numbers(r.max) <= numbers(in->max))
+			return true;
+	return false;
+}
+
+bool hv_releases_cover(const char *outer, const char *inner)
+{
+	struct release_range r;
+
+	if (!hv_releases_ok(outer) || !hv_releases_ok(inner))
+		return false;
+	while (scan_range(&inner, &r) > 0)
+		if (!range_covered(outer, &r))
+			return false;
+	return true;
+}
+
 int hv_image_fits(const struct hv_image *img, const struct hv_want *w, struct hv_err *e)
 {
 	const struct hv_image_header *h = &img->h;

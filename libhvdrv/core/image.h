@@ -115,6 +115,12 @@ bool hv_release_in(const char *release, const char *list);
 /* Is it such a list: parts with commas between them, numbers with dots between them, ranges that do not end before they begin? */
 bool hv_releases_ok(const char *list);
 
+/*
+ * Is each release that `inner` has in `outer`, too? True is sure: each part of `inner` lies in one of `outer`. What only several parts
+ * of that have together is not looked for.
+ */
+bool hv_releases_cover(const char *outer, const char *inner);
+
 /* Every file of DIR that ends in .pub, with its limits. A missing folder is an empty ring. 0 or -errno with the file that is wrong. */
 int hv_keyring_load(const char *dir, struct hv_keyring *ring, struct hv_err *e);
 void hv_keyring_free(struct hv_keyring *ring);

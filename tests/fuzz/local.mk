@@ -2,7 +2,7 @@
 # Fuzzers, one per parser. --enable-fuzz: driven by libFuzzer, `make fuzz FUZZ_SECONDS=60`. Else: run over their seeds.
 FUZZERS = tests/fuzz/fuzz-params tests/fuzz/fuzz-image tests/fuzz/fuzz-record tests/fuzz/fuzz-desc tests/fuzz/fuzz-elf \
 	tests/fuzz/fuzz-blkif tests/fuzz/fuzz-nvme tests/fuzz/fuzz-virtq tests/fuzz/fuzz-desc-guest tests/fuzz/fuzz-check tests/fuzz/fuzz-store tests/fuzz/fuzz-worker tests/fuzz/fuzz-keeper \
-	tests/fuzz/fuzz-kernel
+	tests/fuzz/fuzz-kernel tests/fuzz/fuzz-index
 if WITH_XL
 FUZZERS += tests/fuzz/fuzz-guestcfg
 endif
@@ -40,6 +40,11 @@ tests_fuzz_fuzz_image_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_image_CFLAGS = $(FUZZ_CFLAGS)
 tests_fuzz_fuzz_image_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_image_LDADD = libplace.la
+tests_fuzz_fuzz_index_SOURCES = tests/fuzz/fuzz-index.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_index_CPPFLAGS = $(FUZZ_CPPFLAGS)
+tests_fuzz_fuzz_index_CFLAGS = $(FUZZ_CFLAGS)
+tests_fuzz_fuzz_index_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_index_LDADD = libplace.la
 tests_fuzz_fuzz_record_SOURCES = tests/fuzz/fuzz-record.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_record_CPPFLAGS = $(FUZZ_CPPFLAGS)
 tests_fuzz_fuzz_record_CFLAGS = $(FUZZ_CFLAGS)

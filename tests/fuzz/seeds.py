@@ -48,6 +48,22 @@ def image():
                   b"\1" + header(len(code), len(code), vendor=b"144d") + code])
 
 
+def index():
+    def record(version, created, vendor=b"", rel=b"6.1", mode=b"virtual", ident=7):
+        r = b""
+        for text, size in ((b"block", 16), (mode, 16), (b"linux", 16), (b"x86_64", 16), (b"linux-kernel", 32), (vendor, 16), (rel, 64),
+                           (b"blkif", 32)):
+            r += text.ljust(size, b"\0")
+        return r + bytes([ident]) * 32 + bytes(32) + struct.pack("<QII", created, version, 1) + bytes(16)
+
+    def whole(*records):
+        return b"HVDRVIDX" + struct.pack("<IIQQqq", 1, 304, len(records), 0, 1700000000, 5) + bytes(32) + b"".join(records)
+    put("index", [b"\0" + whole(record(1, 1)), b"\1" + whole(), b"\1" + whole(record(1, 1)), b"\1" + whole(record(2, 1), record(1, 9), record(1, 8)),
+                  b"\1" + whole(record(1, 1, mode=b"paravirtual"), record(1, 1), record(1, 1, b"144d"), record(0, 1, b"144d", b"5.10,6.1..6.6")),
+                  b"\1" + whole(record(1, 1), record(2, 1)), b"\1" + whole(record(1, 1, rel=b"a b")), b"\1" + whole(record(1, 1))[:-1],
+                  b"\1" + whole(record(1, 1, ident=1), record(1, 1, ident=2)), b"\0", b""])
+
+
 def params():
     base = "class=block,backend=/srv/disk.img"
     put("params", [base, base + ",ro,shared", base + ",size=20G,name=data,mode=virtual", "name=data, " + base,
@@ -237,5 +253,5 @@ def worker():
                    *(say(1 + 15 * f, 0, bytes([1, 2, 66]) + bytes(range(11, 18))) + ring(0, bytes(range(64))) + b"\3\x0a\7\7" for f in range(1, 5))])
 
 
-for make in (image, params, guestcfg, record, desc, elf, blkif, nvme, virtq, desc_guest, check, store, worker, keeper, kernel):
+for make in (image, index, params, guestcfg, record, desc, elf, blkif, nvme, virtq, desc_guest, check, store, worker, keeper, kernel):
     make()

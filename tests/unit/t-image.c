@@ -228,6 +228,27 @@ START_TEST(release_list)
 }
 END_TEST
 
+static const struct {
+	const char *outer, *inner;
+	bool yes;
+} covered[] = {
+	{ "6.1", "6.1", true }, { "6.1", "6.1.5", true }, { "6.1.5", "6.1", false }, { "6", "6.1", true }, { "6.1", "6", false }, { "6.1..6.6", "6.2..6.6", true },
+	{ "6.1..6.6", "6", false }, { "6.1..6.6", "6.1..6", false }, { "6.1..6", "6.1..6.6", true }, { "6.1..6.6", "6.6..6.7", false }, { "6.1,6.12", "6.12", true },
+	{ "6.12", "6.1,6.12", false }, { "6.1,6.3..6.6,6.12", "6.4,6.12.1", true }, { "6.1,6.3..6.6,6.12", "6.2", false }, { "6.1,6.2", "6.1..6.2", false }, { "6.1,", "6.1", false },
+	{ "6.1", "", false }, { "6.1..7.1", "6.2..7", false },
+};
+
+START_TEST(cover)
+{
+	static const char *const some[] = { "6", "6.0", "6.1", "6.1.5", "6.2.9", "6.4.1", "6.6.99", "6.7", "6.12", "6.12.1", "7.0", "7.1", "7.2" };
+	const char *outer = covered[_i].outer, *inner = covered[_i].inner;
+
+	ck_assert_msg(hv_releases_cover(outer, inner) == covered[_i].yes, "%s in %s", inner, outer);
+	for (size_t i = 0; covered[_i].yes && i < N(some); i++)
+		ck_assert_msg(!hv_release_in(some[i], inner) || hv_release_in(some[i], outer), "%s: %s in %s", some[i], inner, outer);
+}
+END_TEST
+
 static int fit(const struct hv_image *img, const struct hv_os *os, const char *class, const char *mode, struct hv_err *e)
 {
 	return hv_image_fits(img, &(struct hv_want){ .os = os, .class = class, .mode = mode, .vendor = "" }, e);
@@ -343,6 +364,7 @@ Suite *unit_suite(void)
 
 	unit_loop(s, "number", number, N(numbers));
 	unit_loop(s, "text", text_field, N(texts));
+	unit_loop(s, "cover", cover, N(covered));
 	unit_loop(s, "release", release, N(releases));
 	unit_loop(s, "bad-key", bad_key, N(bad_keys));
 	return s;

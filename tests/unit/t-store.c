@@ -178,7 +178,7 @@ START_TEST(damaged)
 	/* beside others that do not fit, wherever the folder has them, it is what is told */
 	for (int i = 0; i < 9; i++) {
 		ck_assert_int_eq(find(&img, id, &e), -ENOENT);
-		ck_contains(e.text, "hash that its name says");
+		ck_contains(e.text, "damaged");
 		add(3 + i, 1, "5.10", id);
 	}
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "unit.h"
+#include "util/file.h"
 
 static char folder[64];		/* set once by main, before any test */
 
@@ -79,19 +80,11 @@ void unit_write(const char *path, const void *data, size_t len)
 
 char *unit_read(const char *path, size_t *len)
 {
-	FILE *f = fopen(path, "re");
-	char *text = NULL;
-	size_t n = 0;
+	void *text;
+	size_t n;
 
-	if (!f)
+	if (hv_file_read(path, 64 << 20, &text, &n))
 		return NULL;
-	if (getdelim(&text, &n, EOF, f) < 0) {
-		text = calloc(1, 1);
-		n = 0;
-	} else {
-		n = ftell(f);
-	}
-	fclose(f);
 	if (len)
 		*len = n;
 	return text;
