@@ -25,7 +25,7 @@ libplace_la_SOURCES = \
 	libhvdrv/core/gate/regions.c libhvdrv/core/gate/regions.h libhvdrv/core/gate/number.c libhvdrv/core/gate/number.h \
 	libhvdrv/core/gate/step.c libhvdrv/core/gate/step.h libhvdrv/core/gate/order.c libhvdrv/core/gate/order.h \
 	libhvdrv/core/gate/loop.c libhvdrv/core/gate/loop.h libhvdrv/core/gate/flow.c libhvdrv/core/gate/flow.h \
-	libhvdrv/core/store.c libhvdrv/core/store.h libhvdrv/core/index.c libhvdrv/core/index.h libhvdrv/core/find.c libhvdrv/core/place.c libhvdrv/core/place.h \
+	libhvdrv/core/store.c libhvdrv/core/store.h libhvdrv/core/index.c libhvdrv/core/index.h libhvdrv/core/find.c libhvdrv/core/floor.c libhvdrv/core/floor.h libhvdrv/core/place.c libhvdrv/core/place.h \
 	libhvdrv/core/policy.c libhvdrv/core/policy.h libhvdrv/core/swap.c libhvdrv/core/swap.h libhvdrv/core/journal.c libhvdrv/core/journal.h libhvdrv/core/retarget.c libhvdrv/core/retarget.h \
 	libhvdrv/ring/desc.c libhvdrv/ring/desc.h libhvdrv/ring/blk.h libhvdrv/ring/blkif.c libhvdrv/ring/blkif.h \
 	libhvdrv/ring/nvme.c libhvdrv/ring/nvme.h libhvdrv/ring/virtq.c libhvdrv/ring/virtq.h libhvdrv/ring/inflight.h

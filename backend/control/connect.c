@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "core/check.h"
+#include "core/floor.h"
 #include "core/store.h"
 #include "daemon.h"
 
@@ -169,18 +170,24 @@ static int stored_image(struct dev *v, const struct hv_os *os, const char *mode,
 	struct daemon *d = v->dom->d;
 	struct hv_keyring ring;
 	char vendor[16];
-	const struct hv_want want = { .os = os, .class = v->params.class, .mode = mode, .device = device_of(v, mode), .vendor = vendor };
+	struct hv_floor floor;
+	const struct hv_want want = { .os = os, .class = v->params.class, .mode = mode, .device = device_of(v, mode), .vendor = vendor,
+				      .floor = v->params.allow_older ? NULL : &floor };
 	int rc;
 
 	*none = false;
 	if (!*os->release)
 		return hv_err(e, EPROTO, "the guest does not say what it runs (os/release is empty)");
-	rc = hv_keyring_load(d->opt.keys, &ring, e);
+	rc = hv_floor_load(d->opt.state, &floor, e);
 	if (rc)
 		return rc;
-	target_vendor(&v->target, vendor);
-	rc = hv_store_find(d->opt.repo, &ring, &want, img, id, e);
-	hv_keyring_free(&ring);
+	rc = hv_keyring_load(d->opt.keys, &ring, e);
+	if (!rc) {
+		target_vendor(&v->target, vendor);
+		rc = hv_store_find(d->opt.repo, &ring, &want, img, id, e);
+		hv_keyring_free(&ring);
+	}
+	hv_floor_free(&floor);
 	*none = rc == -ENOENT;
 	if (*none)
 		return rc;
@@ -200,7 +207,15 @@ int dev_find_image(struct dev *v, const char *mode, struct hv_image *img, char i
 
 	if (!rc)
 		rc = stored_image(v, &os, mode, img, id, &none, e);
-	return none ? make_image(v, &os, mode, e) : rc;
+	if (none)
+		return make_image(v, &os, mode, e);
+	if (rc)
+		return rc;
+	/* before it is placed: after a crash the host must not have forgotten that it was */
+	rc = hv_floor_raise(v->dom->d->opt.state, &img->h, e);
+	if (rc)
+		hv_image_free(img);
+	return rc;
 }
 
 int dev_probe_image(struct dev *v, const char *mode, bool *generate, struct hv_err *e)

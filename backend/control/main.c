@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+#include "core/floor.h"
 #include "core/store.h"
 #include "daemon.h"
 #include "util/exit.h"
@@ -118,6 +119,7 @@ static int lock_run_dir(struct daemon *d, struct hv_err *e)
 static int can_serve(struct daemon *d, struct hv_err *e)
 {
 	struct hv_keyring ring;
+	struct hv_floor floor;
 	char path[512];
 	int fd, rc = hv_store_check(d->opt.repo, e);
 
@@ -126,6 +128,10 @@ static int can_serve(struct daemon *d, struct hv_err *e)
 	if (rc)
 		return rc;
 	hv_keyring_free(&ring);
+	rc = hv_floor_load(d->opt.state, &floor, e);
+	if (rc)
+		return rc;
+	hv_floor_free(&floor);
 	snprintf(path, sizeof(path), "%s/hvdrv-worker", d->opt.libexec);
 	if (access(path, X_OK))
 		return hv_err(e, errno, "%s: %s", path, strerror(errno));

@@ -57,12 +57,15 @@ struct hv_os {
 	char type[16], arch[16], abi[32], release[64];
 };
 
+struct hv_floor;
+
 /* What a driver is looked for. */
 struct hv_want {
 	const struct hv_os *os;
 	const char *class, *mode;
 	const char *device;		/* the driver's, such as blkif; NULL: any */
 	const char *vendor;		/* of the device behind it; "": none, or not known */
+	const struct hv_floor *floor;	/* versions that are too old (core/floor.h); NULL: none are */
 };
 
 /* Keys whose signatures are accepted, within their limits (core/trust.h). */

@@ -96,6 +96,14 @@ static int set_count(uint32_t *to, const char *key, const char *v, uint32_t max,
 	return 0;
 }
 
+static int set_bool(bool *to, const char *key, const char *v, struct hv_err *e)
+{
+	if (strcmp(v, "0") && strcmp(v, "1"))
+		return hv_err(e, EINVAL, "%s=%s: must be 0 or 1", key, v);
+	*to = v[0] == '1';
+	return 0;
+}
+
 static int set_value(struct hv_params *p, const char *key, const char *v, struct hv_err *e)
 {
 	static const char *const classes[] = { "block", NULL }, *const modes[] = { "virtual", "paravirtual", "auto", NULL };
@@ -127,12 +135,10 @@ static int set_value(struct hv_params *p, const char *key, const char *v, struct
 		return set_count(&p->depth, key, v, HV_DEPTH_MAX, e);
 	if (!strcmp(key, "weight"))
 		return set_count(&p->weight, key, v, HV_WEIGHT_MAX, e);
-	if (!strcmp(key, "trusted")) {
-		if (strcmp(v, "0") && strcmp(v, "1"))
-			return hv_err(e, EINVAL, "trusted=%s: must be 0 or 1", v);
-		p->trusted = v[0] == '1';
-		return 0;
-	}
+	if (!strcmp(key, "trusted"))
+		return set_bool(&p->trusted, key, v, e);
+	if (!strcmp(key, "allow-older"))
+		return set_bool(&p->allow_older, key, v, e);
 	if (!strcmp(key, "name")) {
 		if (!hv_str_is_name(v, HVDRV_NAME_MAX))
 			return hv_err(e, EINVAL, "name=%s: use up to %u letters, digits and . _ -", v, HVDRV_NAME_MAX);
@@ -140,7 +146,7 @@ static int set_value(struct hv_params *p, const char *key, const char *v, struct
 		return 0;
 	}
 	return hv_err(e, EINVAL, "%s=: no such key; there are name, class, backend, mode, driver, path, size, range, format, place, depth, weight, "
-		      "trusted, ro, shared", key);
+		      "trusted, allow-older, ro, shared", key);
 }
 
 static int set_flag(struct hv_params *p, const char *key, struct hv_err *e)
@@ -217,6 +223,8 @@ void hv_params_print(const struct hv_params *p, char *text, size_t size)
 		n += snprintf(text + n, size - n, ",depth=%u,weight=%u", p->depth, p->weight);
 	if (p->trusted)
 		n += snprintf(text + n, size - n, ",trusted=1");
+	if (p->allow_older)
+		n += snprintf(text + n, size - n, ",allow-older=1");
 	if (p->size)
 		snprintf(text + n, size - n, ",size=%llu", (unsigned long long)p->size);
 }

@@ -25,6 +25,7 @@ struct hv_params {
 	uint32_t depth;			/* requests that the target takes at once, dispatched by weight; 0: no limit */
 	uint32_t weight;		/* of this device on it; 0 without depth */
 	bool ro, shared, raw;
+	bool allow_older;		/* also a driver that is older than one that this host has placed before */
 	bool trusted;			/* with the whole controller and with host memory: it may get a hardware queue */
 };
 

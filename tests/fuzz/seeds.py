@@ -67,7 +67,7 @@ def index():
 def params():
     base = "class=block,backend=/srv/disk.img"
     put("params", [base, base + ",ro,shared", base + ",size=20G,name=data,mode=virtual", "name=data, " + base,
-                   base + ",place=foreign,format=raw,size=1048576k", "class=net,backend=x", "backend=/x,,=,size=-1",
+                   base + ",allow-older=1,trusted=1", base + ",place=foreign,format=raw,size=1048576k", "class=net,backend=x", "backend=/x,,=,size=-1",
                    base + ",size=0x1000", base + ",range=2048+131072", base + ",range=0+1,shared,mode=auto", base + ",range=8", base + ",range=+",
                    base + ",range=0x10+0x8,mode=paravirtual", base + ",range=36028797018963967+1", base + ",size=16777216T", base + ",driver=virtio-blk", base + ",name=" + "n" * 32, ""])
 

@@ -27,7 +27,7 @@ libgen_la_CFLAGS = $(UNIT_GEN_CFLAGS)
 
 # the two longest first: the other CPU has the rest meanwhile
 UNIT_TESTS = tests/unit/t-mutants tests/unit/t-programs tests/unit/t-str tests/unit/t-log tests/unit/t-file tests/unit/t-sock tests/unit/t-outbox tests/unit/t-hist tests/unit/t-params \
-	tests/unit/t-check tests/unit/t-gate tests/unit/t-image tests/unit/t-trust tests/unit/t-store tests/unit/t-index tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
+	tests/unit/t-check tests/unit/t-gate tests/unit/t-image tests/unit/t-trust tests/unit/t-store tests/unit/t-index tests/unit/t-floor tests/unit/t-fake tests/unit/t-keys tests/unit/t-record \
 	tests/unit/t-place tests/unit/t-retarget tests/unit/t-swap tests/unit/t-journal tests/unit/t-blkif tests/unit/t-nvme tests/unit/t-virtq \
 	tests/unit/t-desc tests/unit/t-target tests/unit/t-io tests/unit/t-command tests/unit/t-way tests/unit/t-namespace tests/unit/t-serve tests/unit/t-pool tests/unit/t-hold tests/unit/t-driver \
 	tests/unit/t-nvme-driver tests/unit/t-virtq-driver tests/unit/t-carry tests/unit/t-repo tests/unit/t-os tests/unit/t-control tests/unit/t-switch \
@@ -79,6 +79,8 @@ tests_unit_t_store_LDADD = $(UNIT_LIBS)
 tests_unit_t_index_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_index_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open,--wrap=read,--wrap=scandir
 tests_unit_t_index_LDADD = $(UNIT_LIBS)
+tests_unit_t_floor_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_t_floor_LDADD = $(UNIT_LIBS)
 tests_unit_t_fake_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_t_fake_LDADD = libhost_fake.la $(UNIT_LIBS)
 tests_unit_t_keys_CFLAGS = $(UNIT_CFLAGS)

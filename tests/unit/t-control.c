@@ -419,6 +419,30 @@ START_TEST(generator_of)
 }
 END_TEST
 
+/* Of a mode with two devices the driver of the one that was asked for, or none. */
+START_TEST(driver)
+{
+	struct world w;
+
+	start(&w);
+	attach(&w, _i ? ",driver=blkif" : ",driver=virtio-blk");
+	offer_keys(&w);
+	guest_state(&w, "3");
+	if (_i) {
+		answer(WIRE_ADD, WIRE_OK, 0);
+		spin(&w);
+		ck_assert(is(&w, BACK "driver/name", "blkif"));
+		ck_assert_int_eq(access(unit_path("state/versions"), F_OK), 0);
+		return;
+	}
+	ck_assert(is(&w, ADMIN "status", "failed"));
+	ck_contains(w.d.host->ops->read(w.d.host, 0, ADMIN "error"), "is a driver for blkif, not for virtio-blk; on a machine with a compiler");
+	ck_contains(w.d.host->ops->read(w.d.host, 0, ADMIN "error"), " --device virtio-blk ");
+	ck_assert(is(&w, BACK "driver/name", NULL));
+	ck_assert_int_eq(access(unit_path("state/versions"), F_OK), -1);		/* nothing was placed */
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
 	Suite *s = unit_new("control", (const TTest *[]){ worker_deaf, NULL });
@@ -434,5 +458,6 @@ Suite *unit_suite(void)
 	unit_loop(s, "window", window, 1);
 	unit_loop(s, "xl-disk", xl_disk, 3);
 	unit_loop(s, "generator-of", generator_of, 2);
+	unit_loop(s, "driver", driver, 2);
 	return s;
 }

@@ -5,7 +5,7 @@
 #define MIN "class=block,backend=/a"
 
 static const char *const good[] = {
-	MIN, "backend=/a,class=block", MIN ",mode=virtual", MIN ",mode=paravirtual", MIN ",mode=auto", MIN ",driver=blkif", MIN ",driver=virtio-blk,mode=auto", MIN ",trusted=1", MIN ",trusted=0", MIN ",place=grant",
+	MIN, "backend=/a,class=block", MIN ",mode=virtual", MIN ",mode=paravirtual", MIN ",mode=auto", MIN ",driver=blkif", MIN ",driver=virtio-blk,mode=auto", MIN ",trusted=1", MIN ",trusted=0", MIN ",allow-older=1", MIN ",allow-older=0", MIN ",place=grant",
 	MIN ",place=foreign", MIN ",path=auto", MIN ",path=pool", MIN ",ro,path=copy", MIN ",ro", MIN ",shared", MIN ",ro,shared",
 	MIN ",size=512M", MIN ",size=4096", MIN ",size=0x2000", MIN ",range=0+1", MIN ",range=2048+131072", MIN ",range=0x10+0x8",
 	MIN ",range=18014398509481982+1,ro", MIN ",depth=1", MIN ",shared,depth=32,weight=1000", MIN ",weight=1,depth=8", MIN ",format=raw", MIN ",name=data", "class=block, backend=/a, ro", MIN ",",
@@ -41,7 +41,7 @@ static const struct {
 	{ MIN ",driver=", "must be blkif, virtio-blk" }, { MIN ",driver=nvme", "must be blkif, virtio-blk" }, { MIN ",driver", "no such word" },
 	{ MIN ",path=", "there is no path \"\": auto, pool, copy" }, { MIN ",path=fast", "no path \"fast\"" },
 	{ MIN ",path=map", "path map is not offered: " }, { MIN ",path=window", "not offered" }, { MIN ",path=direct", "attached with trusted=1" },
-	{ MIN ",trusted=yes", "must be 0 or 1" }, { MIN ",trusted", "no such word" },
+	{ MIN ",trusted=yes", "must be 0 or 1" }, { MIN ",allow-older=2", "allow-older=2: must be 0 or 1" }, { MIN ",allow-older", "no such word" }, { MIN ",trusted", "no such word" },
 	{ MIN ",format=qcow2", "must be raw" }, { "class=block,backend=a", "absolute path" }, { "class=block,backend=", "absolute path" },
 	{ "class=block,backend=aio:/a", "absolute path" }, { MIN ",size=0", "multiple of 4096" }, { MIN ",size=4097", "multiple of 4096" },
 	{ MIN ",size=512", "multiple of 4096" }, { MIN ",size=big", "multiple of 4096" }, { MIN ",size=-4096", "multiple of 4096" },

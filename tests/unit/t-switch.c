@@ -696,10 +696,47 @@ START_TEST(from_direct)
 }
 END_TEST
 
+/* A driver that is older than one that was placed before is not placed, and nothing changes. */
+START_TEST(older)
+{
+	struct world w;
+	size_t len;
+	char *kept;
+
+	live(&w);
+	kept = unit_read(unit_path("state/versions"), &len);
+	ck_assert_str_eq(kept, "blkif linux 1\n");
+	unit_write(unit_path("state/versions"), "blkif linux 1\nnvme linux 9\n", 27);
+	want(&w, "paravirtual");
+	spin(&w);
+	ck_record(&w, "1", "undone", "admin");
+	kept = hv_readf(w.d.host, 0, "%s", ADMIN "retarget/reason");
+	ck_contains(kept, "version 1 of nvme, and version 9 was placed");
+	ck_virtual(&w, "1");
+	ck_quiet(&w);
+}
+END_TEST
+
+START_TEST(older_allowed)
+{
+	struct world w;
+	char dir[300];
+
+	start(&w);
+	run_dirs(&w, dir, sizeof(dir));
+	unit_write(unit_path("state/versions"), "nvme linux 9\n", 13);
+	serve(&w, ",allow-older=1");
+	go_to(&w, "paravirtual");
+	ck_paravirtual(&w, "2");
+	/* what was placed once is not forgotten by that */
+	ck_assert_str_eq(unit_read(unit_path("state/versions"), NULL), "nvme linux 9\nblkif linux 1\n");
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
 	Suite *s = unit_new("switch", (const TTest *[]){
-		foreign, nothing_to_do, wished_before, keys_not_written, cannot_revert, closed_meanwhile, NULL
+		foreign, nothing_to_do, wished_before, keys_not_written, cannot_revert, closed_meanwhile, older, older_allowed, NULL
 	});
 
 	unit_loop(s, "there-and-back", there_and_back, 2);
