@@ -12,7 +12,7 @@
 #include "util/str.h"
 
 static const struct option long_opts[] = {
-	{ "json", 0, NULL, 'J' }, { "bytes", 0, NULL, 'b' }, { "force", 0, NULL, 'f' }, { "persist", 0, NULL, 'p' },
+	{ "json", 0, NULL, 'J' }, { "bytes", 0, NULL, 'b' }, { "force", 0, NULL, 'f' }, { "persist", 0, NULL, 'p' }, { "revoked", 0, NULL, 'r' },
 	{ "timeout", 1, NULL, 't' }, { "deadline", 1, NULL, 'd' }, { "dry-run", 0, NULL, 'n' }, { "path", 1, NULL, 'P' },
 	{ "batch", 0, NULL, 'B' }, { "iterations", 1, NULL, 'i' }, { "delay", 1, NULL, 'D' },
 	{ "help", 0, NULL, 'h' }, { "version", 0, NULL, 'V' }, { NULL, 0, NULL, 0 }
@@ -172,6 +172,7 @@ static int help(void)
 	for (size_t i = 0; i < NCMDS; i++)
 		printf("  %-8s %s\n", cmds[i].name, cmds[i].help);
 	printf("\n  --json          list, show, events, check: JSON\n  --bytes         list: sizes in bytes\n"
+	       "  --revoked       list: only where the key that has signed the driver is not good any more\n"
 	       "  --timeout S     attach, detach, resize, retarget, weight: limit [30]\n"
 	       "  --deadline NS   retarget: limit of the pause [30000000]\n"
 	       "  --dry-run       retarget: could it? change nothing\n"
@@ -223,6 +224,7 @@ static int parse(int argc, char **argv, struct opts *o)
 		case 'f': o->force = true; break;
 		case 'p': o->persist = true; break;
 		case 'n': o->dry = true; break;
+		case 'r': o->revoked = true; break;
 		case 't':
 			if (hv_str_u64(optarg, 3600, &v) || !v)
 				return usage_error("--timeout: 1 to 3600 seconds");
@@ -298,6 +300,8 @@ int main(int argc, char **argv)
 			return usage_error(cmds[i].usage);
 		if (o.dry && cmds[i].fn != cmd_retarget)
 			return usage_error("--dry-run is for retarget only");
+		if (o.revoked && cmds[i].fn != cmd_list)
+			return usage_error("--revoked is for list only");
 		return run(&o, cmds[i].fn);
 	}
 	fprintf(stderr, "hvdrv: no command \"%s\"; try `hvdrv --help`\n", name);

@@ -25,6 +25,30 @@ static void add_shown(struct json_object *row, bool bytes)
 	}
 }
 
+/* Only devices whose driver's key is not good any more: what hvdrvd says, not xenstore. */
+static int list_revoked(struct opts *o)
+{
+	static const struct hv_column cols[] = {
+		{ "GUEST", "domain", 0 }, { "ID", "domid", 1 }, { "DEVICE", "name", 0 }, { "MODE", "mode", 0 },
+		{ "SIGNED BY", "signer", 0 }, { "KEY", "signer_key", 0 }, { "WHY", "signer_error", 0 },
+	};
+	struct json_object *rows;
+	int st = row_devices(o, o->argc ? o->argv[0] : NULL, NULL, &rows);
+
+	if (st)
+		return st;
+	for (size_t i = json_object_array_length(rows); i-- > 0;)
+		if (!row_text(json_object_array_get_idx(rows, i), "signer_error"))
+			json_object_array_del_idx(rows, i, 1);
+	if (o->json) {
+		hv_json_print(stdout, "devices", rows);
+		return 0;
+	}
+	hv_table_print(stdout, cols, 7, rows);
+	json_object_put(rows);
+	return 0;
+}
+
 int cmd_list(struct opts *o)
 {
 	static const struct hv_column cols[] = {
@@ -36,6 +60,8 @@ int cmd_list(struct opts *o)
 	char *json;
 	int rc;
 
+	if (o->revoked)
+		return list_revoked(o);
 	rc = hvdrv_list(o->h, dom, &json);
 	if (rc)
 		return cli_fail(o, rc, NULL, NULL);
