@@ -38,6 +38,7 @@ try_image "an empty repository" "no driver image for linux 6.1.*import" 3
 fails "import of an unsigned image" 5 "refused: not signed" hvdrv-repo import /root/images/unsigned/*.hvi
 works "import of a good image" hvdrv-repo import /tmp/save/"$name"
 mv /tmp/save/*.hvi $R/
+works "the index of images that were moved there" hvdrv-repo reindex
 works "attach, now that it is there" hvdrv attach pv r "$A"
 has "what it runs, by whose word" "$(hvdrv show pv r)" "runs +linux $(g pv uname -r) \(x86_64\), as the guest says and /img/xen/vmlinux, which it was started with"
 
