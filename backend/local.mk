@@ -3,7 +3,7 @@ sbin_PROGRAMS += hvdrvd
 hvdrvd_SOURCES = backend/control/main.c backend/control/daemon.h backend/control/scan.c backend/control/device.c \
 	backend/control/connect.c backend/control/os.c backend/control/serve.c backend/control/retarget.c backend/control/path.c backend/control/watch.c \
 	backend/control/recover.c backend/control/link.c backend/control/outbox.c backend/control/outbox.h backend/control/conflict.c backend/control/generate.c backend/control/signer.c \
-	backend/control/policy.c backend/control/direct.c backend/control/direct-check.c backend/control/keepers.c backend/control/revoke.c backend/control/note.c backend/control/dryrun.c backend/control/share.c \
+	backend/control/policy.c backend/control/direct.c backend/control/direct-check.c backend/control/keepers.c backend/control/revoke.c backend/control/refresh.c backend/control/note.c backend/control/dryrun.c backend/control/share.c \
 	backend/control/requests.c backend/control/show.c backend/control/counters.c backend/control/guest-counts.c backend/control/counters.h \
 	backend/control/events.c backend/control/events.h \
 	backend/guest-os/kernel.c backend/guest-os/kernel.h backend/guest-os/toolstack.c backend/guest-os/toolstack.h \

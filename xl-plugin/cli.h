@@ -20,7 +20,7 @@
 
 struct opts {
 	struct hvdrv *h;
-	bool json, force, persist, bytes, batch, dry, revoked;
+	bool json, force, persist, bytes, batch, dry, revoked, refresh;
 	unsigned int timeout;
 	uint64_t deadline_ns;		/* 0: the library's */
 	const char *path;		/* NULL: as it is */

@@ -13,7 +13,7 @@
 
 static const struct option long_opts[] = {
 	{ "json", 0, NULL, 'J' }, { "bytes", 0, NULL, 'b' }, { "force", 0, NULL, 'f' }, { "persist", 0, NULL, 'p' }, { "revoked", 0, NULL, 'r' },
-	{ "timeout", 1, NULL, 't' }, { "deadline", 1, NULL, 'd' }, { "dry-run", 0, NULL, 'n' }, { "path", 1, NULL, 'P' },
+	{ "timeout", 1, NULL, 't' }, { "deadline", 1, NULL, 'd' }, { "dry-run", 0, NULL, 'n' }, { "refresh", 0, NULL, 'R' }, { "path", 1, NULL, 'P' },
 	{ "batch", 0, NULL, 'B' }, { "iterations", 1, NULL, 'i' }, { "delay", 1, NULL, 'D' },
 	{ "help", 0, NULL, 'h' }, { "version", 0, NULL, 'V' }, { NULL, 0, NULL, 0 }
 };
@@ -94,11 +94,39 @@ static int dry_run(struct opts *o)
 	return 0;
 }
 
+static void print_switch(const char *to, const struct hvdrv_switch *sw)
+{
+	printf("%s, switch %llu: freeze %.3f ms, stall %.3f ms, carried %llu ready, %llu begun, %llu done\n", to,
+	       (unsigned long long)sw->seq, sw->freeze_ns / 1e6, sw->stall_ns / 1e6, (unsigned long long)sw->ready,
+	       (unsigned long long)sw->begun, (unsigned long long)sw->done);
+}
+
+static int refresh(struct opts *o)
+{
+	struct hvdrv_switch sw;
+	int rc;
+
+	if (o->argc != 2 || o->dry || o->path)
+		return usage_error("retarget --refresh needs a guest and a device's name, and nothing else");
+	rc = hvdrv_refresh(o->h, o->argv[0], o->argv[1], o->deadline_ns, o->timeout, &sw);
+	if (rc)
+		return cli_fail(o, rc, o->argv[0], o->argv[1]);
+	if (sw.seq)
+		print_switch("refreshed", &sw);
+	else
+		printf("it has the driver that fits best already\n");
+	return 0;
+}
+
 static int cmd_retarget(struct opts *o)
 {
 	struct hvdrv_switch sw;
 	int rc;
 
+	if (o->refresh)
+		return refresh(o);
+	if (o->argc != 3)
+		return usage_error("retarget needs a guest, a device's name, and virtual, paravirtual or auto");
 	if (strcmp(o->argv[2], "virtual") && strcmp(o->argv[2], "paravirtual") && strcmp(o->argv[2], "auto"))
 		return usage_error("retarget: the mode is virtual, paravirtual or auto");
 	if (is_direct(o) && strcmp(o->argv[2], "paravirtual"))
@@ -117,9 +145,7 @@ static int cmd_retarget(struct opts *o)
 	else if (!sw.seq)
 		printf("%s already\n", o->argv[2]);
 	else
-		printf("%s, switch %llu: freeze %.3f ms, stall %.3f ms, carried %llu ready, %llu begun, %llu done\n", o->argv[2],
-		       (unsigned long long)sw.seq, sw.freeze_ns / 1e6, sw.stall_ns / 1e6, (unsigned long long)sw.ready,
-		       (unsigned long long)sw.begun, (unsigned long long)sw.done);
+		print_switch(o->argv[2], &sw);
 	return 0;
 }
 
@@ -149,7 +175,7 @@ static const struct {
 	  "detach needs a guest and a device's name" },
 	{ "resize", cmd_resize, "DOM NAME                           the backend has grown", 2, 2,
 	  "resize needs a guest and a device's name" },
-	{ "retarget", cmd_retarget, "DOM NAME virtual|paravirtual|auto  replace the driver in place", 3, 3,
+	{ "retarget", cmd_retarget, "DOM NAME virtual|paravirtual|auto  replace the driver in place", 2, 3,
 	  "retarget needs a guest, a device's name, and virtual, paravirtual or auto" },
 	{ "weight", cmd_weight, "DOM NAME N                         its part of a backend with depth=, 1 to 1000", 3, 3,
 	  "weight needs a guest, a device's name, and a number" },
@@ -176,6 +202,7 @@ static int help(void)
 	       "  --timeout S     attach, detach, resize, retarget, weight: limit [30]\n"
 	       "  --deadline NS   retarget: limit of the pause [30000000]\n"
 	       "  --dry-run       retarget: could it? change nothing\n"
+	       "  --refresh       retarget: in the mode that it has, by the driver that fits best now\n"
 	       "  --path PATH     retarget: how data moves from now on: auto, pool, copy, direct\n"
 	       "  --persist       attach: comes with the guest from now on; detach: no more\n"
 	       "  --force         detach: also when it is in use\n"
@@ -225,6 +252,7 @@ static int parse(int argc, char **argv, struct opts *o)
 		case 'p': o->persist = true; break;
 		case 'n': o->dry = true; break;
 		case 'r': o->revoked = true; break;
+		case 'R': o->refresh = true; break;
 		case 't':
 			if (hv_str_u64(optarg, 3600, &v) || !v)
 				return usage_error("--timeout: 1 to 3600 seconds");
@@ -300,6 +328,8 @@ int main(int argc, char **argv)
 			return usage_error(cmds[i].usage);
 		if (o.dry && cmds[i].fn != cmd_retarget)
 			return usage_error("--dry-run is for retarget only");
+		if (o.refresh && cmds[i].fn != cmd_retarget)
+			return usage_error("--refresh is for retarget only");
 		if (o.revoked && cmds[i].fn != cmd_list)
 			return usage_error("--revoked is for list only");
 		return run(&o, cmds[i].fn);

@@ -407,6 +407,9 @@ void share_leave(struct dev *v);
 void share_weigh(struct dev *v);		/* what the key `weight` says, if it was written */
 void share_stop(struct daemon *d);		/* memory only: they end when their workers have */
 
+/* refresh.c: the request `refresh`. What is no switch is answered by the key `refresh`: current, or failed with `error`. */
+void dev_refresh(struct dev *v);
+
 /* generate.c: an image for this guest, of this device (NULL: the first of the mode); devices in DEV_GENERATING are reconciled when it has ended. 0 or -errno. */
 int generate_start(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, const char *device,
 		   struct hv_err *e);

@@ -366,6 +366,8 @@ static void read_request(struct dev *v)
 		v->detach = v->force = true;
 	} else if (!strcmp(r, "resize") && v->phase == DEV_LIVE) {
 		do_resize(v);
+	} else if (!strcmp(r, "refresh")) {
+		dev_refresh(v);
 	}
 	free(r);
 }

@@ -78,6 +78,14 @@ int hvdrv_retarget(struct hvdrv *h, const char *domain, const char *name, const 
 		   unsigned int timeout, struct hvdrv_switch *sw);
 
 /*
+ * Replaces the device's driver in place by the one that would be chosen today in the same mode: a newer version, or one whose key is
+ * still good. 0: it has that one (*sw tells how; seq 0: it had it already). -ECANCELED: not replaced, everything is as before,
+ * hvdrv_error() has the reason (hardware queues are left first; the device is held; no driver fits); the others as hvdrv_retarget().
+ */
+int hvdrv_refresh(struct hvdrv *h, const char *domain, const char *name, uint64_t deadline_ns, unsigned int timeout,
+		  struct hvdrv_switch *sw);
+
+/*
  * How the device's data moves, from now on: path is "pool" (by pages that the guest has granted for good), "copy" (by Xen, page by
  * page), or "auto" (pool where the guest has one). Requests in flight end as they began. Returns when the guest was told. 0;
  * -EINVAL no such path, or none that is offered; -EREMOTEIO pool, and the guest has none; the others as hvdrv_retarget().

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-only
-/* A switch is asked for through the key `want`; hvdrvd writes what became of it into retarget/. */
+/* A switch is asked for through the key `want`, or the request `refresh`; hvdrvd writes what became of it into retarget/. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "api/ask.h"
 
 struct wish {
-	const char *dir, *mode;
+	const char *dir, *mode;		/* mode NULL: the one that it has, with the driver that is best now */
 	uint64_t deadline_ns;
 };
 
@@ -18,7 +18,12 @@ static int put_wish(struct hv_host *h, hv_txn t, void *arg)
 
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)w->deadline_ns);
 	rc = hv_writef(h, t, text, "%s/deadline-ns", w->dir);
-	return rc ? rc : hv_writef(h, t, w->mode, "%s/want", w->dir);
+	if (rc)
+		return rc;
+	if (w->mode)
+		return hv_writef(h, t, w->mode, "%s/want", w->dir);
+	hv_rmf(h, t, "%s/refresh", w->dir);		/* what was said of the one before */
+	return hv_writef(h, t, "refresh", "%s/request", w->dir);
 }
 
 static uint64_t record_number(struct hv_waiter *w, const char *key)
@@ -76,7 +81,24 @@ static bool in_force(struct hv_waiter *w, const char *mode)
 	return is;
 }
 
-/* True: it is over, *rc tells how. */
+/* hvdrvd's answer to a refresh that is no switch. True: there is one, *rc tells. */
+static bool look_at_refresh(struct hv_waiter *w, int *rc)
+{
+	char *said = hv_wait_key(w, "refresh"), *why;
+	bool current = hv_is(said, "current"), failed = hv_is(said, "failed");
+
+	free(said);
+	if (current)
+		*rc = 0;
+	if (!failed)
+		return current;
+	why = hv_wait_key(w, "error");
+	*rc = hv_err(&w->h->e, ECANCELED, "nothing was changed: %s", why ? why : "see hvdrvd's log");
+	free(why);
+	return true;
+}
+
+/* True: it is over, *rc tells how. mode NULL: a refresh. */
 static bool look_at_switch(struct hv_waiter *w, const char *mode, uint64_t before, struct hvdrv_switch *sw, int *rc)
 {
 	char *result = hv_wait_key(w, "retarget/result");
@@ -85,6 +107,8 @@ static bool look_at_switch(struct hv_waiter *w, const char *mode, uint64_t befor
 	if (!running && record_number(w, "seq") > before && !is_policys(w)) {
 		*rc = switch_ended(w, result, sw);
 		over = true;
+	} else if (!mode) {
+		over = look_at_refresh(w, rc);
 	} else {
 		over = !running && in_force(w, mode);	/* it was already, or policy has been there before */
 		if (over)
@@ -124,7 +148,7 @@ static int want(struct hv_waiter *w, const char *mode, uint64_t deadline_ns, uns
 	rc = hv_transact(w->h->host, put_wish, &wish);
 	if (rc)
 		return hv_err(&w->h->e, -rc, "xenstore: %s", strerror(-rc));
-	return strcmp(mode, "auto") ? wait_switched(w, mode, before, timeout, sw) : 0;
+	return mode && !strcmp(mode, "auto") ? 0 : wait_switched(w, mode, before, timeout, sw);
 }
 
 /* The device, and a mode that there is. */
@@ -146,6 +170,20 @@ int hvdrv_retarget(struct hvdrv *h, const char *domain, const char *name, const 
 		return rc;
 	hv_wait_begin(&w, h, &id, timeout);
 	rc = want(&w, mode, deadline_ns, timeout, sw);
+	hv_wait_end(&w);
+	return rc;
+}
+
+int hvdrv_refresh(struct hvdrv *h, const char *domain, const char *name, uint64_t deadline_ns, unsigned int timeout, struct hvdrv_switch *sw)
+{
+	struct hv_dev_id id;
+	struct hv_waiter w;
+	int rc = hv_api_find(h, domain, name, &id);
+
+	if (rc)
+		return rc;
+	hv_wait_begin(&w, h, &id, timeout);
+	rc = want(&w, NULL, deadline_ns, timeout, sw);
 	hv_wait_end(&w);
 	return rc;
 }

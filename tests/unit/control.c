@@ -134,10 +134,33 @@ static void put_image(struct world *w, const struct img_key *k, struct hv_image 
 	hv_image_free(img);
 }
 
+static void trust(struct world *w, const struct img_key *k, const char *name)
+{
+	char hex[65], text[128], file[64];
+
+	mkdir(w->keys, 0700);
+	for (int i = 0; i < HV_KEY_BYTES; i++)
+		sprintf(hex + 2 * i, "%02x", k->pub.pub[i]);
+	snprintf(text, sizeof(text), "hvdrv-public-key 1 %s\n", hex);
+	snprintf(file, sizeof(file), "keys/%s.pub", name);
+	unit_write(unit_path(file), text, strlen(text));
+}
+
+void put_version(struct world *w, uint32_t version, char id[65])
+{
+	struct hv_image img;
+	struct img_key k;
+
+	img_key(&k, "next");
+	img_make(&img, "\x90\x90\x90", 3, false);
+	img.h.version = version;
+	put_image(w, &k, &img, id);
+	trust(w, &k, "next");
+}
+
 /* One per mode, of different code and rings. */
 static void put_images(struct world *w)
 {
-	char hex[65], text[128];
 	struct hv_image img;
 	struct img_key k;
 
@@ -147,11 +170,7 @@ static void put_images(struct world *w)
 	img_make(&img, "\x90\x90", 2, false);
 	img_kind(&img, "nvme", "paravirtual", 1);
 	put_image(w, &k, &img, w->nvme);
-	mkdir(w->keys, 0700);
-	for (int i = 0; i < HV_KEY_BYTES; i++)
-		sprintf(hex + 2 * i, "%02x", k.pub.pub[i]);
-	snprintf(text, sizeof(text), "hvdrv-public-key 1 %s\n", hex);
-	unit_write(unit_path("keys/test.pub"), text, strlen(text));
+	trust(w, &k, "test");
 }
 
 /* Should a test add this domain it is listed before the others. */

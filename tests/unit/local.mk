@@ -31,7 +31,7 @@ UNIT_TESTS = tests/unit/t-mutants tests/unit/t-programs tests/unit/t-str tests/u
 	tests/unit/t-place tests/unit/t-retarget tests/unit/t-swap tests/unit/t-journal tests/unit/t-blkif tests/unit/t-nvme tests/unit/t-virtq \
 	tests/unit/t-desc tests/unit/t-target tests/unit/t-io tests/unit/t-command tests/unit/t-way tests/unit/t-namespace tests/unit/t-serve tests/unit/t-pool tests/unit/t-hold tests/unit/t-driver \
 	tests/unit/t-nvme-driver tests/unit/t-virtq-driver tests/unit/t-carry tests/unit/t-repo tests/unit/t-os tests/unit/t-control tests/unit/t-switch \
-	tests/unit/t-recover tests/unit/t-renew tests/unit/t-policy tests/unit/t-neighbour tests/unit/t-revoke tests/unit/t-events tests/unit/t-stamp \
+	tests/unit/t-recover tests/unit/t-renew tests/unit/t-policy tests/unit/t-neighbour tests/unit/t-revoke tests/unit/t-refresh tests/unit/t-events tests/unit/t-stamp \
 	tests/unit/t-sched tests/unit/t-arbiter tests/unit/t-turns tests/unit/t-share tests/unit/t-keeper \
 	tests/unit/t-direct-driver tests/unit/t-guest-counts tests/unit/t-keepers
 check_PROGRAMS += $(UNIT_TESTS)
@@ -174,7 +174,7 @@ tests_unit_t_share_LDADD = $(UNIT_CONTROL_LIBS)
 # hvdrvd in the process, without its workers
 UNIT_CONTROL_SOURCES = tests/unit/control.c tests/unit/control.h backend/control/scan.c backend/control/device.c \
 	backend/control/connect.c backend/control/os.c backend/guest-os/kernel.c backend/guest-os/toolstack.c backend/control/serve.c backend/control/path.c backend/control/retarget.c \
-	backend/control/recover.c backend/control/watch.c backend/control/conflict.c backend/control/policy.c backend/control/direct.c backend/control/direct-check.c backend/control/keepers.c backend/control/revoke.c backend/control/note.c \
+	backend/control/recover.c backend/control/watch.c backend/control/conflict.c backend/control/policy.c backend/control/direct.c backend/control/direct-check.c backend/control/keepers.c backend/control/revoke.c backend/control/refresh.c backend/control/note.c \
 	backend/control/show.c backend/control/counters.c backend/control/guest-counts.c backend/control/events.c \
 	backend/control/generate.c backend/control/signer.c backend/control/share.c \
 	backend/target/target.c backend/target/disk.c backend/target/header.c backend/target/holder.c backend/target/namespace.c backend/target/nvme.c
@@ -212,6 +212,11 @@ tests_unit_t_neighbour_CPPFLAGS = $(UNIT_CONTROL_CPPFLAGS)
 tests_unit_t_neighbour_CFLAGS = $(UNIT_CONTROL_CFLAGS)
 tests_unit_t_neighbour_LDFLAGS = $(UNIT_SWITCH_WRAP)
 tests_unit_t_neighbour_LDADD = $(UNIT_CONTROL_LIBS)
+tests_unit_t_refresh_SOURCES = tests/unit/t-refresh.c $(UNIT_SWITCH_SOURCES)
+tests_unit_t_refresh_CPPFLAGS = $(UNIT_CONTROL_CPPFLAGS)
+tests_unit_t_refresh_CFLAGS = $(UNIT_CONTROL_CFLAGS)
+tests_unit_t_refresh_LDFLAGS = $(UNIT_SWITCH_WRAP)
+tests_unit_t_refresh_LDADD = $(UNIT_CONTROL_LIBS)
 tests_unit_t_revoke_SOURCES = tests/unit/t-revoke.c tests/unit/beside.c tests/unit/beside.h $(UNIT_SWITCH_SOURCES)
 tests_unit_t_revoke_CPPFLAGS = $(UNIT_CONTROL_CPPFLAGS)
 tests_unit_t_revoke_CFLAGS = $(UNIT_CONTROL_CFLAGS)
