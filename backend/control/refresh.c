@@ -2,18 +2,21 @@
 /* A device's driver is replaced by the one that would be chosen for it today, in the same mode. */
 #include <errno.h>
 #include <string.h>
+#include "core/trust.h"
 #include "daemon.h"
 
-/* 0: there is one, *same tells whether it is the one that the guest has; -EINPROGRESS: one is made. */
+/* 0: there is one, *same tells whether it is the one that the guest has, by the same word; -EINPROGRESS: one is made. */
 static int look(struct dev *v, bool *same, struct hv_err *e)
 {
 	struct hv_image img;
-	char id[65];
+	char id[65], key[33];
 	int rc = dev_find_image(v, v->mode, &img, id, e);
 
 	if (rc)
 		return rc;
-	*same = !strcmp(id, v->image_id);
+	/* another who has signed the same code: what the first one has signed is not what the guest runs from then on */
+	hv_key_fingerprint(img.h.key, key);
+	*same = !strcmp(id, v->image_id) && !strcmp(key, v->signer.key);
 	hv_image_free(&img);
 	return 0;
 }

@@ -177,13 +177,16 @@ static int save_index(const char *dir, struct hv_index *x, struct hv_err *e)
 }
 
 /* The image is stored when the index has it, or not at all. */
-static int add_locked(const char *dir, const struct hv_image *img, const char *path, struct hv_err *e)
+static int add_locked(const char *dir, const struct hv_image *img, const char *id, const char *path, struct hv_err *e)
 {
 	struct hv_index x;
+	uint8_t bin[32];
 	int rc = hv_store_index(dir, &x, e);
 
 	if (rc)
 		return rc;
+	if (!hv_str_unhex(id, bin, sizeof(bin)))
+		hv_index_take(&x, bin);		/* one that may not be placed, see hv_store_add() */
 	rc = hv_index_add(&x, img, e);
 	hv_index_sort(&x);
 	if (!rc)
@@ -195,6 +198,21 @@ static int add_locked(const char *dir, const struct hv_image *img, const char *p
 	}
 	hv_index_free(&x);
 	return rc;
+}
+
+/* Is the same image there, whole, and signed by a key that is good? */
+static bool has_good(const char *path, const char *id, const struct hv_keyring *ring)
+{
+	struct hv_image img;
+	char real[65];
+	bool good;
+
+	if (hv_image_load(path, &img, NULL))
+		return false;
+	hv_image_id(&img, real);
+	good = !strcmp(real, id) && hv_image_verify(&img, ring, NULL) >= 0;
+	hv_image_free(&img);
+	return good;
 }
 
 int hv_store_add(const char *dir, const struct hv_image *img, const struct hv_keyring *ring, char id[65],
@@ -214,12 +232,12 @@ int hv_store_add(const char *dir, const struct hv_image *img, const struct hv_ke
 	if (rc)
 		return hv_err(e, -rc, "%s: %s", path, strerror(-rc));
 	hv_store_path(dir, id, path, sizeof(path));
-	if (!access(path, F_OK))
+	if (has_good(path, id, ring))
 		return 0;
 	fd = lock(dir, e);
 	if (fd < 0)
 		return fd;
-	rc = access(path, F_OK) ? add_locked(dir, img, path, e) : 0;
+	rc = has_good(path, id, ring) ? 0 : add_locked(dir, img, id, path, e);
 	close(fd);
 	return rc;
 }

@@ -16,8 +16,8 @@
 void hv_store_path(const char *dir, const char *id, char *path, size_t size);
 
 /*
- * Verifies (signature by a key of the ring, code) and stores. An image that is
- * there already is left alone. id gets its content hash. 0 or -errno.
+ * Verifies (signature by a key of the ring, code) and stores. An image that is there already is left alone, unless it may not be placed
+ * by this ring, or is damaged: then this one, by whom it is signed, takes its place. id gets its content hash. 0 or -errno.
  */
 int hv_store_add(const char *dir, const struct hv_image *img, const struct hv_keyring *ring, char id[65],
 		 struct hv_err *e);

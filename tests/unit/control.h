@@ -60,6 +60,7 @@ struct world {
 
 void make_world(struct world *w);	/* all but hvdrvd */
 void put_version(struct world *w, uint32_t version, char id[65]);	/* another image of mode virtual, signed by another key that is trusted */
+void put_again(struct world *w);	/* the image that there is of mode virtual, signed by another key that is trusted */
 void start_daemon(struct world *w);
 void start(struct world *w);		/* both */
 void spin(struct world *w);		/* what can be done without waiting is done */

@@ -83,6 +83,23 @@ START_TEST(other_key)
 }
 END_TEST
 
+/* The same one, which a key that is trusted has signed: the guest does not run the other key's any more. */
+START_TEST(signed_again)
+{
+	struct world w;
+
+	live(&w);
+	ck_assert_int_eq(unlink(unit_path("keys/test.pub")), 0);
+	put_again(&w);
+	refresh(&w);
+	through(&w);
+	ck_record(&w, "1", "committed", "admin");
+	ck_driver(&w, w.blkif, "2", "next");
+	refresh(&w);
+	ck_assert(is(&w, ADMIN "refresh", "current"));
+}
+END_TEST
+
 START_TEST(current)
 {
 	struct world w;
@@ -146,7 +163,7 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	Suite *s = unit_new("refresh", (const TTest *[]){ newer, other_key, current, undone, NULL });
+	Suite *s = unit_new("refresh", (const TTest *[]){ newer, other_key, signed_again, current, undone, NULL });
 
 	unit_loop(s, "refused", refused, 3);
 	return s;

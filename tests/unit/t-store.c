@@ -226,6 +226,44 @@ START_TEST(checked_again)
 }
 END_TEST
 
+static int count(void *arg, const char *id, const struct hv_image *img, const char *why)
+{
+	++*(int *)arg;
+	return 0;
+}
+
+/* The same driver by another key takes the place of one whose key is not good any more, and of no other. */
+START_TEST(signed_again)
+{
+	struct img_key next;
+	struct hv_image img;
+	struct hv_err e;
+	char id[65], same[65];
+	int n = 0;
+
+	setup();
+	add(1, 1, "6.1", id);
+	img_key(&next, "next");
+	ck_assert_int_eq(hv_store_find(dir, &next.ring, &img_want, &img, same, &e), -EPERM);
+	img_make(&img, "\x90", 1, false);
+	strcpy(img.h.releases, "6.1");
+	hv_image_sign(&img, next.secret);
+	ck_assert_int_eq(hv_store_add(dir, &img, &next.ring, same, &e), 0);
+	ck_assert_str_eq(same, id);
+	hv_image_free(&img);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(hv_store_find(dir, &next.ring, &img_want, &img, same, &e), 0);
+		ck_assert_mem_eq(img.h.key, next.pub.pub, HV_KEY_BYTES);
+		hv_image_sign(&img, key.secret);
+		/* both are good: the first one stays */
+		ck_assert_int_eq(hv_store_add(dir, &img, &(struct hv_keyring){ 2, (struct hv_key[]){ key.pub, next.pub } }, same, &e), 0);
+		hv_image_free(&img);
+	}
+	ck_assert_int_eq(hv_store_each(dir, count, &n, &e), 0);
+	ck_assert_int_eq(n, 1);
+}
+END_TEST
+
 START_TEST(resolve)
 {
 	char a[65], b[65], id[65], prefix[8], from[512], to[512];
@@ -273,5 +311,5 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	return unit_new("store", (const TTest *[]){ best, of_device, more_releases, none_fits, not_trusted, damaged, refused, checked_again, resolve, each_stops, NULL });
+	return unit_new("store", (const TTest *[]){ best, of_device, more_releases, none_fits, not_trusted, damaged, refused, checked_again, signed_again, resolve, each_stops, NULL });
 }
