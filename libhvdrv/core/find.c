@@ -44,9 +44,9 @@ static void note_misfit(struct finder *f, const char *id, const char *why)
 }
 
 /* Not older than what this host has placed before? */
-static bool new_enough(struct finder *f, const char *id, const char *device, uint32_t version)
+static bool new_enough(struct finder *f, const char *id, const char *device, const char *vendor, uint32_t version)
 {
-	uint32_t floor = f->want->floor ? hv_floor_of(f->want->floor, device, f->want->os->type) : 0;
+	uint32_t floor = f->want->floor ? hv_floor_of(f->want->floor, device, f->want->os->type, vendor) : 0;
 	struct hv_err e;
 
 	if (version >= floor)
@@ -97,7 +97,7 @@ static int try_image(struct finder *f, const char *id, unsigned int *tries)
 		note_damaged(f, e.text);
 	} else if (hv_image_fits(&img, f->want, &e)) {
 		note_misfit(f, id, e.text);
-	} else if (!new_enough(f, id, img.h.device, img.h.version)) {
+	} else if (!new_enough(f, id, img.h.device, img.h.vendor, img.h.version)) {
 		;			/* the index has said otherwise */
 	} else if (hv_image_verify(&img, f->ring, &e) < 0 || hv_check_code(&img, &e)) {
 		note_refused(f, id, &e);
@@ -139,7 +139,7 @@ static int find_for(struct finder *f, const struct hv_index *x, const char *vend
 	hv_index_key(f->want, vendor, &k);
 	for (size_t i = hv_index_first(x, &k); i < x->h.count && !memcmp(&x->r[i].k, &k, sizeof(k)) && *tries < TRIES; i++) {
 		hv_str_hex(x->r[i].id, sizeof(x->r[i].id), id);
-		if (in_reach(f, &x->r[i], id) && new_enough(f, id, x->r[i].device, x->r[i].version) && signer_good(f, &x->r[i], id) &&
+		if (in_reach(f, &x->r[i], id) && new_enough(f, id, x->r[i].device, vendor, x->r[i].version) && signer_good(f, &x->r[i], id) &&
 		    try_image(f, id, tries))
 			return 1;
 	}
@@ -201,7 +201,7 @@ static int consider(void *arg, const char *id, const struct hv_image *img, const
 		note_misfit(f, id, e.text);
 		return 0;
 	}
-	if (!new_enough(f, id, img->h.device, img->h.version))
+	if (!new_enough(f, id, img->h.device, img->h.vendor, img->h.version))
 		return 0;
 	if (hv_image_verify(img, f->ring, &e) < 0 || hv_check_code(img, &e)) {
 		note_refused(f, id, &e);

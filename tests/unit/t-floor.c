@@ -15,26 +15,37 @@ static void setup(void)
 	snprintf(file, sizeof(file), "%s/versions", state);
 }
 
-static void raise_floor(const char *device, const char *os, uint32_t version)
+static void raise_vendor(const char *device, const char *os, const char *vendor, uint32_t version)
 {
 	struct hv_image_header h = { .version = version };
 	struct hv_err e = { 0 };
 
 	strcpy(h.device, device);
 	strcpy(h.os, os);
+	strcpy(h.vendor, vendor);
 	ck_assert_msg(!hv_floor_raise(state, &h, &e), "%s", e.text);
 }
 
-static uint32_t floor_now(const char *device, const char *os)
+static void raise_floor(const char *device, const char *os, uint32_t version)
+{
+	raise_vendor(device, os, "", version);
+}
+
+static uint32_t vendor_now(const char *device, const char *os, const char *vendor)
 {
 	struct hv_floor f;
 	struct hv_err e = { 0 };
 	uint32_t v;
 
 	ck_assert_msg(!hv_floor_load(state, &f, &e), "%s", e.text);
-	v = hv_floor_of(&f, device, os);
+	v = hv_floor_of(&f, device, os, vendor);
 	hv_floor_free(&f);
 	return v;
+}
+
+static uint32_t floor_now(const char *device, const char *os)
+{
+	return vendor_now(device, os, "");
 }
 
 START_TEST(rises)
@@ -62,21 +73,38 @@ START_TEST(rises)
 }
 END_TEST
 
+/* A vendor's versions keep out older ones of this vendor, and nobody else's. */
+START_TEST(vendors)
+{
+	setup();
+	raise_vendor("nvme", "linux", "144d", 7);
+	raise_floor("nvme", "linux", 2);
+	raise_vendor("nvme", "linux", "1b36", 3);
+	ck_assert_uint_eq(vendor_now("nvme", "linux", "144d"), 7);
+	ck_assert_uint_eq(vendor_now("nvme", "linux", "1b36"), 3);
+	ck_assert_uint_eq(floor_now("nvme", "linux"), 2);
+	ck_assert_uint_eq(vendor_now("nvme", "linux", "beef"), 0);
+}
+END_TEST
+
 /* The longest names that an image has. */
 START_TEST(longest)
 {
-	const char *device = "ddddddddddddddddddddddddddddddd", *os = "ooooooooooooooo";
+	const char *device = "ddddddddddddddddddddddddddddddd", *os = "ooooooooooooooo", *vendor = "vvvvvvvvvvvvvvv";
 
 	setup();
 	raise_floor(device, os, 4000000000u);
+	raise_vendor(device, os, vendor, 3000000000u);
 	raise_floor("blkif", "linux", 1);
 	ck_assert_uint_eq(floor_now(device, os), 4000000000u);
+	ck_assert_uint_eq(vendor_now(device, os, vendor), 3000000000u);
 	ck_assert_uint_eq(floor_now("blkif", "linux"), 1);
 }
 END_TEST
 
 static const char *const wrong[] = {
-	"blkif", "blkif linux", "blkif linux x", "blkif linux -1", "blkif linux 4294967296", "blkif linux 1 2", "blkif linux 1\nblkif linux 2",
+	"blkif", "blkif linux", "blkif linux x", "blkif linux -1", "blkif linux 4294967296", "blkif linux 1 a_b", "blkif linux 1 a b",
+	"blkif linux 1\nblkif linux 2", "blkif linux 1 a\nblkif linux 2 a", "blkif linux 1 vvvvvvvvvvvvvvvv",
 	"dddddddddddddddddddddddddddddddd linux 1", "blkif oooooooooooooooo 1",
 };
 
@@ -168,7 +196,7 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	Suite *s = unit_new("floor", (const TTest *[]){ rises, longest, cannot_be_written, lookup, NULL });
+	Suite *s = unit_new("floor", (const TTest *[]){ rises, vendors, longest, cannot_be_written, lookup, NULL });
 
 	unit_loop(s, "damaged", damaged, N(wrong));
 	return s;
