@@ -186,6 +186,7 @@ static int fill_header(struct hv_image_header *h, const struct device_desc *dev,
 	for (int k = 0; k < HVDRV_ENTRIES; k++)
 		h->entry[k] = HVDRV_ENTRY_OFFSET(k);
 	snprintf(h->vendor, sizeof(h->vendor), "%s", dev->vendor);
+	snprintf(h->features, sizeof(h->features), "%s", os->features);
 	h->created = time(NULL);
 	return 0;
 }

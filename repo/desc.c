@@ -94,22 +94,31 @@ static void take_prologue(struct os_desc *d)
 		d->prologue[i] = config_setting_get_int_elem(s, i);
 }
 
-/* [ "6.1", "6.3..6.6" ] -> "6.1,6.3..6.6" */
-static int take_releases(struct os_desc *d, struct hv_err *e)
+/* [ "6.1", "6.3..6.6" ] -> "6.1,6.3..6.6"; each must be `ok`, and is like `example`. Nothing where the key is not there. */
+static int take_list(struct os_desc *d, const char *key, bool (*ok)(const char *), const char *example, char *to, size_t size, struct hv_err *e)
 {
-	const config_setting_t *s = config_lookup(&d->cfg, "releases");
+	const config_setting_t *s = config_lookup(&d->cfg, key);
 	size_t len = 0;
 
-	for (int i = 0; i < config_setting_length(s); i++) {
+	for (int i = 0; s && i < config_setting_length(s); i++) {
 		const char *one = config_setting_get_string_elem(s, i);
 
-		if (strchr(one, ',') || !hv_releases_ok(one))
-			return schema_error(s, e, "must be an array of texts like \"6.1\" or \"6.1..6.6\", \"%s\" is none", one);
-		len += snprintf(d->releases + len, sizeof(d->releases) - len, "%s%s", i ? "," : "", one);
-		if (len >= sizeof(d->releases))
-			return schema_error(s, e, "must have at most %zu characters in all", sizeof(d->releases) - 1);
+		if (strchr(one, ',') || !*one || !ok(one))
+			return schema_error(s, e, "must be an array of texts like %s, \"%s\" is none", example, one);
+		len += snprintf(to + len, size - len, "%s%s", i ? "," : "", one);
+		if (len >= size)
+			return schema_error(s, e, "must have at most %zu characters in all", size - 1);
 	}
 	return 0;
+}
+
+static int take_features(struct os_desc *d, struct hv_err *e)
+{
+	int rc = take_list(d, "features", hv_features_ok, "\"ibt\" or \"rethunk\"", d->features, sizeof(d->features), e);
+
+	if (!rc && !d->ibt && hv_features_in("ibt", d->features))
+		rc = schema_error(config_lookup(&d->cfg, "features"), e, "must not have \"ibt\" while code.ibt is false");
+	return rc;
 }
 
 static int check_os(struct os_desc *d, const char *path, struct hv_err *e)
@@ -120,6 +129,7 @@ static int check_os(struct os_desc *d, const char *path, struct hv_err *e)
 		{ "abi", SCHEMA_NAME, 1, 31, .to = &d->abi },
 		{ "summary", SCHEMA_LINE, 0, 200, .optional = true },
 		{ "releases", SCHEMA_NAMES, 1, 12, .to = NULL },
+		{ "features", SCHEMA_NAMES, 0, 8, .optional = true, .to = NULL },
 		{ "prologue", SCHEMA_OCTETS, 0, sizeof(d->prologue), .to = NULL },
 		{ "code", SCHEMA_GROUP, .to = NULL },
 		{ "code.red_zone", SCHEMA_BOOL, .to = &d->red_zone },
@@ -134,7 +144,9 @@ static int check_os(struct os_desc *d, const char *path, struct hv_err *e)
 
 	if (!rc)
 		take_prologue(d);
-	return rc ? rc : take_releases(d, e);
+	if (!rc)
+		rc = take_list(d, "releases", hv_releases_ok, "\"6.1\" or \"6.1..6.6\"", d->releases, sizeof(d->releases), e);
+	return rc ? rc : take_features(d, e);
 }
 
 int os_desc_read(const char *path, struct os_desc *d, struct hv_err *e)
@@ -160,5 +172,5 @@ void os_desc_free(struct os_desc *d)
 bool os_desc_serves(const struct os_desc *d, const struct hv_os *os)
 {
 	return !strcmp(d->os, os->type) && !strcmp(d->arch, os->arch) && !strcmp(d->abi, os->abi) &&
-	       hv_release_in(os->release, d->releases);
+	       hv_release_in(os->release, d->releases) && hv_features_in(os->features, d->features);
 }

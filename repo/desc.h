@@ -19,7 +19,7 @@ struct os_desc {
 	config_t cfg;
 	char file[128];
 	const char *os, *arch, *abi;
-	char releases[HV_RELEASES_SIZE];	/* as in an image's header */
+	char releases[HV_RELEASES_SIZE], features[HV_FEATURES_SIZE];	/* as in an image's header */
 	uint8_t prologue[16];
 	int prologue_len;
 	bool red_zone, fpu, ibt, sls;

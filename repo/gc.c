@@ -123,7 +123,8 @@ static bool superseded(struct gc *g, size_t i, char *why, size_t size)
 	for (size_t k = hv_index_first(&g->x, &a->k); k < i; k++) {
 		const struct hv_index_record *b = &g->x.r[k];
 
-		if (strcmp(a->device, b->device) || b->version == a->version || !hv_releases_cover(b->releases, a->releases) || !is_good(g, k))
+		if (strcmp(a->device, b->device) || b->version == a->version || !hv_releases_cover(b->releases, a->releases) ||
+		    !hv_features_in(a->features, b->features) || !is_good(g, k))
 			continue;
 		hv_str_hex(b->id, 32, id);
 		snprintf(why, size, "superseded by %.12s, version %u", id, b->version);

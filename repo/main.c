@@ -26,7 +26,7 @@ static const struct option long_opts[] = {
 	{ "repo", 1, NULL, 'R' }, { "keys", 1, NULL, 'K' }, { "data", 1, NULL, 'D' }, { "include", 1, NULL, 'I' },
 	{ "device", 1, NULL, 'd' }, { "os", 1, NULL, 'o' }, { "key", 1, NULL, 'k' }, { "out", 1, NULL, 'O' },
 	{ "class", 1, NULL, 'c' }, { "mode", 1, NULL, 'm' }, { "os-type", 1, NULL, 't' }, { "os-arch", 1, NULL, 'a' },
-	{ "os-abi", 1, NULL, 'b' }, { "os-release", 1, NULL, 'r' }, { "name", 1, NULL, 'n' }, { "vendor", 1, NULL, 'v' }, { "expires", 1, NULL, 'x' }, { "reason", 1, NULL, 'w' },
+	{ "os-abi", 1, NULL, 'b' }, { "os-release", 1, NULL, 'r' }, { "os-features", 1, NULL, 'f' }, { "name", 1, NULL, 'n' }, { "vendor", 1, NULL, 'v' }, { "expires", 1, NULL, 'x' }, { "reason", 1, NULL, 'w' },
 	{ "run", 1, NULL, 'u' }, { "dry-run", 0, NULL, 'y' }, { "no-guests", 0, NULL, 'g' }, { "json", 0, NULL, 'j' }, { "emit-c", 0, NULL, 'e' },
 	{ "help", 0, NULL, 'h' }, { "version", 0, NULL, 'V' }, { NULL, 0, NULL, 0 }
 };
@@ -286,6 +286,7 @@ static struct json_object *row_of(const char *id, const struct hv_image *img, co
 	snprintf(os, sizeof(os), "%s %s", h->os, h->releases);
 	add(row, "os", os);
 	add(row, "arch", h->os_arch);
+	add(row, "features", h->features);
 	json_object_object_add(row, "version", json_object_new_int(h->version));
 	json_object_object_add(row, "size_bytes", json_object_new_int(h->payload_size));
 	json_object_object_add(row, "created", json_object_new_int64(h->created));
@@ -431,9 +432,9 @@ static int cmd_show(struct opts *o)
 		return fail(rc, &e);
 	}
 	by = signer(&img, &ring, &ve);
-	printf("id         %s\ndevice     %s, version %u%s%s%s\nclass      %s, %s\nos         %s %s, %s, %s\n", id, img.h.device,
+	printf("id         %s\ndevice     %s, version %u%s%s%s\nclass      %s, %s\nos         %s %s, %s, %s%s%s\n", id, img.h.device,
 	       img.h.version, *img.h.vendor ? ", of vendor " : "", img.h.vendor, *img.h.vendor ? " only" : "", img.h.class, img.h.mode,
-	       img.h.os, img.h.releases, img.h.os_arch, img.h.os_abi);
+	       img.h.os, img.h.releases, img.h.os_arch, img.h.os_abi, *img.h.features ? ", with " : "", img.h.features);
 	printf("contract   %u\ncode       %u bytes, constants %u bytes\nqueue      %u pages and %u per tag\n", img.h.abi,
 	       img.h.code_size, img.h.payload_size - img.h.code_size, img.h.queue_fixed_pages, img.h.queue_pages_per_tag);
 	show_time(&img);
@@ -556,7 +557,7 @@ static int help(void)
 	       "  --run DIR       hvdrvd's socket [" HV_RUN_DIR "]\n\n"
 	       "generate, find: the device and the guest, by name or by what is wanted\n"
 	       "  --device NAME   or --class CLASS --mode MODE\n"
-	       "  --os NAME       or --os-type, --os-arch, --os-abi and --os-release, as the guest says\n"
+	       "  --os NAME       or --os-type, --os-arch, --os-abi, --os-release and --os-features, as the guest says\n"
 	       "  --key NAME      signs it [local]\n"
 	       "  --out FILE      write it there, do not store it\n"
 	       "  --emit-c        print the driver's C, and no more\n"
@@ -590,6 +591,7 @@ static int parse(int argc, char **argv, struct opts *o)
 		case 'a': set_text(o->guest.arch, sizeof(o->guest.arch), optarg); break;
 		case 'b': set_text(o->guest.abi, sizeof(o->guest.abi), optarg); break;
 		case 'r': set_text(o->guest.release, sizeof(o->guest.release), optarg); break;
+		case 'f': set_text(o->guest.features, sizeof(o->guest.features), optarg); break;
 		case 'n': o->name = optarg; break;
 		case 'v': o->vendor = optarg; break;
 		case 'x': o->expires = optarg; break;

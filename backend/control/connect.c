@@ -158,9 +158,10 @@ static int make_image(struct dev *v, const struct hv_os *os, const char *mode, s
 		return -EINPROGRESS;
 	}
 	return hv_err(e, ENOENT, "no driver image for %s %s (%s %s): %s%s%s; on a machine with a compiler run `hvdrv-repo "
-		      "generate --class %s --mode %s%s%s --os-type %s --os-release %s --os-arch %s --os-abi %s --out driver.hvi`, here "
+		      "generate --class %s --mode %s%s%s --os-type %s --os-release %s --os-arch %s --os-abi %s%s%s%s --out driver.hvi`, here "
 		      "`hvdrv-repo import driver.hvi`", os->type, os->release, v->params.class, mode, why.text,
-		      *failed.text ? "; " : "", failed.text, v->params.class, mode, device ? " --device " : "", device ? device : "", os->type, os->release, os->arch, os->abi);
+		      *failed.text ? "; " : "", failed.text, v->params.class, mode, device ? " --device " : "", device ? device : "", os->type, os->release, os->arch, os->abi,
+		      *os->features ? " --os-features '" : "", os->features, *os->features ? "'" : "");
 }
 
 /* In the repository. *none: that is all that is wrong. */

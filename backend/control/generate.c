@@ -74,7 +74,7 @@ static int spawn_repo(struct generator *g, const char *class, const char *mode, 
 	char *argv[] = {
 		(char *)o->generator, "--repo", (char *)o->repo, "--keys", (char *)o->keys, "generate", "--class",
 		(char *)class, "--mode", (char *)mode, "--os-type", g->os.type, "--os-release", g->os.release, "--os-arch",
-		g->os.arch, "--os-abi", g->os.abi, device ? "--device" : NULL, (char *)device, NULL,
+		g->os.arch, "--os-abi", g->os.abi, "--os-features", g->os.features, device ? "--device" : NULL, (char *)device, NULL,
 	};
 	posix_spawn_file_actions_t fa;
 	int p[2], rc;

@@ -3,6 +3,7 @@
  * What a guest runs. Its extension says so; and what xl has started it with is looked at once, when the first device of a domain
  * asks. The guest is not asked for that, and it is nothing that it could write: where the two differ nothing is placed.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,22 @@ static void ask_guest(struct dev *v)
 	guest_says(v, "arch", os->arch, sizeof(os->arch));
 	guest_says(v, "abi", os->abi, sizeof(os->abi));
 	guest_says(v, "release", os->release, sizeof(os->release));
+	guest_says(v, "features", os->features, sizeof(os->features));
+}
+
+static bool is_name(const char *s, const char *more)
+{
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr("._+~-", *s) && !strchr(more, *s))
+			return false;
+	return true;
+}
+
+/* These texts go into commands that an admin is told to run. */
+static bool are_names(const struct hv_os *os)
+{
+	return is_name(os->type, "") && is_name(os->arch, "") && is_name(os->abi, "") && is_name(os->release, "") &&
+	       is_name(os->features, " ");
 }
 
 /* Both are known, and not the same. */
@@ -102,6 +119,8 @@ int dev_read_os(struct dev *v, struct hv_os *os, struct hv_err *e)
 	*os = v->said;
 	if (!o)
 		return hv_err(e, ENOMEM, "out of memory");
+	if (!are_names(os))
+		return hv_err(e, EPROTO, "what the guest says that it runs (os/...) has other characters than letters, digits and ._+~-");
 	if (*o->unknown)
 		return 0;
 	if (differ(os->type, o->k.os) || differ(os->arch, o->k.arch) || differ(os->release, o->k.release))

@@ -69,6 +69,9 @@ static int check_abi(struct hv_dev *hv)
 	return hv->abi ? 0 : -EPROTO;
 }
 
+/* Linux 6.9 has given these options other names. */
+#define HV_MITIGATES(what) (IS_ENABLED(CONFIG_##what) || IS_ENABLED(CONFIG_MITIGATION_##what))
+
 static int write_keys(struct hv_dev *hv, struct xenbus_transaction xbt)
 {
 	const char *dir = hv->xb->nodename;
@@ -78,8 +81,8 @@ static int write_keys(struct hv_dev *hv, struct xenbus_transaction xbt)
 	       xenbus_printf(xbt, dir, "os/arch", "x86_64") ?:
 	       xenbus_printf(xbt, dir, "os/abi", "linux-kernel") ?:
 	       xenbus_printf(xbt, dir, "os/mmu", "%s", xen_pv_domain() ? "pv" : "hvm") ?:
-	       xenbus_printf(xbt, dir, "os/features", "%s%s", IS_ENABLED(CONFIG_X86_KERNEL_IBT) ? "ibt " : "",
-			     IS_ENABLED(CONFIG_RETHUNK) ? "rethunk" : "") ?:
+	       xenbus_printf(xbt, dir, "os/features", "%s%s%s", IS_ENABLED(CONFIG_X86_KERNEL_IBT) ? "ibt " : "",
+			     HV_MITIGATES(RETHUNK) ? "rethunk " : "", HV_MITIGATES(PAGE_TABLE_ISOLATION) ? "pti" : "") ?:
 	       xenbus_printf(xbt, dir, "abi-min", "%u", HVDRV_ABI_MIN) ?:
 	       xenbus_printf(xbt, dir, "abi-max", "%u", HVDRV_ABI_MAX) ?:
 	       xenbus_printf(xbt, dir, "slot-va", "0x%lx", (unsigned long)hv_slot_va(hv->slot)) ?:

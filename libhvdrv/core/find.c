@@ -122,10 +122,12 @@ static bool in_reach(struct finder *f, const struct hv_index_record *r, const ch
 	}
 	if (f->want->device && strcmp(r->device, f->want->device))
 		snprintf(why, sizeof(why), "is a driver for %s, not for %s", r->device, f->want->device);
-	else if (hv_release_in(f->want->os->release, r->releases))
-		return true;
-	else
+	else if (!hv_release_in(f->want->os->release, r->releases))
 		snprintf(why, sizeof(why), "is for %s %s, the guest runs %s", r->k.os, r->releases, f->want->os->release);
+	else if (!hv_features_in(f->want->os->features, r->features))
+		snprintf(why, sizeof(why), "is for kernels built with no more than \"%s\", the guest's has \"%s\"", r->features, f->want->os->features);
+	else
+		return true;
 	note_misfit(f, id, why);
 	return false;
 }

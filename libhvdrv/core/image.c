@@ -39,7 +39,7 @@ static bool texts_ok(const struct hv_image_header *h)
 	       is_text(h->mode, sizeof(h->mode)) && is_text(h->os, sizeof(h->os)) &&
 	       is_text(h->os_arch, sizeof(h->os_arch)) && is_text(h->os_abi, sizeof(h->os_abi)) &&
 	       is_text(h->releases, sizeof(h->releases)) && is_text(h->generator, sizeof(h->generator)) &&
-	       is_text(h->vendor, sizeof(h->vendor));
+	       is_text(h->vendor, sizeof(h->vendor)) && is_text(h->features, sizeof(h->features));
 }
 
 static int check_header(const struct hv_image_header *h, size_t len, struct hv_err *e)
@@ -58,6 +58,8 @@ static int check_header(const struct hv_image_header *h, size_t len, struct hv_e
 		return hv_err(e, EINVAL, "damaged: a text field is not text");
 	if (!hv_releases_ok(h->releases))
 		return hv_err(e, EINVAL, "damaged: \"%s\" is no list of releases", h->releases);
+	if (!hv_features_ok(h->features))
+		return hv_err(e, EINVAL, "damaged: \"%s\" is no list of features", h->features);
 	for (int i = 0; i < HVDRV_ENTRIES; i++)
 		if (h->entry[i] != HVDRV_ENTRY_OFFSET(i) || h->entry[i] >= h->code_size)
 			return hv_err(e, EINVAL, "damaged: entry %d is not where the contract puts it", i);
@@ -280,6 +282,43 @@ bool hv_releases_cover(const char *outer, const char *inner)
 	return true;
 }
 
+static bool is_feature(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool hv_features_ok(const char *list)
+{
+	for (const char *s = list; *s; s++)
+		if (!is_feature(*s) && (*s != ',' || s == list || !is_feature(s[-1]) || !is_feature(s[1])))
+			return false;
+	return true;
+}
+
+static bool has_word(const char *list, const char *word, size_t n)
+{
+	while (*list) {
+		size_t k = strcspn(list, ",");
+
+		if (k == n && !memcmp(list, word, n))
+			return true;
+		list += k + (list[k] == ',');
+	}
+	return false;
+}
+
+bool hv_features_in(const char *features, const char *list)
+{
+	for (size_t n;; features += n) {
+		features += strspn(features, " ,");
+		n = strcspn(features, " ,");
+		if (!n)
+			return true;
+		if (!has_word(list, features, n))
+			return false;
+	}
+}
+
 int hv_image_fits(const struct hv_image *img, const struct hv_want *w, struct hv_err *e)
 {
 	const struct hv_image_header *h = &img->h;
@@ -299,5 +338,7 @@ int hv_image_fits(const struct hv_image *img, const struct hv_want *w, struct hv
 			      os->type, os->arch, os->abi);
 	if (!hv_release_in(os->release, h->releases))
 		return hv_err(e, ENOEXEC, "is for %s %s, the guest runs %s", h->os, h->releases, os->release);
+	if (!hv_features_in(os->features, h->features))
+		return hv_err(e, ENOEXEC, "is for kernels built with no more than \"%s\", the guest's has \"%s\"", h->features, os->features);
 	return 0;
 }

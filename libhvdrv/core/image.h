@@ -22,6 +22,7 @@
 #define HV_IMAGE_FORMAT 2u	/* 1 had one range of releases, and no vendor */
 #define HV_IMAGE_SUFFIX ".hvi"
 #define HV_RELEASES_SIZE 64	/* of a list of releases, with its end */
+#define HV_FEATURES_SIZE 32	/* of a list of features, with its end */
 #define HV_KEY_BYTES 32		/* Ed25519 public key */
 
 struct hv_image_header {
@@ -44,7 +45,8 @@ struct hv_image_header {
 	uint8_t key[HV_KEY_BYTES];	/* who signed */
 	uint8_t signature[64];
 	char vendor[16];		/* of the only devices that it drives, "": of any */
-	uint8_t reserved[64];
+	char features[HV_FEATURES_SIZE];	/* of kernels that it runs in: hv_features_in() */
+	uint8_t reserved[32];
 };
 
 struct hv_image {
@@ -55,6 +57,7 @@ struct hv_image {
 /* What the guest reports of itself: never trusted, only compared. */
 struct hv_os {
 	char type[16], arch[16], abi[32], release[64];
+	char features[64];		/* what its kernel is built with: "ibt rethunk" */
 };
 
 struct hv_floor;
@@ -123,6 +126,12 @@ bool hv_releases_ok(const char *list);
  * of that have together is not looked for.
  */
 bool hv_releases_cover(const char *outer, const char *inner);
+
+/* Is each of these features, which have blanks or commas between them, in a list: "ibt,rethunk"? */
+bool hv_features_in(const char *features, const char *list);
+
+/* Is it such a list: nothing, or words of small letters and digits with commas between them? */
+bool hv_features_ok(const char *list);
 
 /* Every file of DIR that ends in .pub, with its limits. A missing folder is an empty ring. 0 or -errno with the file that is wrong. */
 int hv_keyring_load(const char *dir, struct hv_keyring *ring, struct hv_err *e);

@@ -42,6 +42,7 @@ static bool texts_ok(const struct hv_index_record *r)
 	return is_padded(k->class, sizeof(k->class)) && is_padded(k->mode, sizeof(k->mode)) && is_padded(k->os, sizeof(k->os)) &&
 	       is_padded(k->os_arch, sizeof(k->os_arch)) && is_padded(k->os_abi, sizeof(k->os_abi)) &&
 	       is_padded(k->vendor, sizeof(k->vendor)) && is_padded(r->releases, sizeof(r->releases)) &&
+	       is_padded(r->features, sizeof(r->features)) &&
 	       is_padded(r->device, sizeof(r->device));
 }
 
@@ -154,6 +155,7 @@ static void record_of(const struct hv_image *img, struct hv_index_record *r)
 	TEXT(r->k.os_abi, h->os_abi);
 	TEXT(r->k.vendor, h->vendor);
 	TEXT(r->releases, h->releases);
+	TEXT(r->features, h->features);
 	TEXT(r->device, h->device);
 	hv_image_id(img, id);
 	hv_str_unhex(id, r->id, sizeof(r->id));

@@ -31,11 +31,11 @@ struct hv_index_record {
 		char class[16], mode[16], os[16], os_arch[16], os_abi[32], vendor[16];
 	} k;				/* each padded with zeroes */
 	char releases[HV_RELEASES_SIZE];
+	char features[HV_FEATURES_SIZE];
 	char device[32];		/* not in the key: a driver may be looked for whichever device it is for */
 	uint8_t id[32], key[HV_KEY_BYTES];
 	uint64_t created;
 	uint32_t version, abi;
-	uint8_t reserved[16];
 };
 
 struct hv_index {
@@ -73,6 +73,6 @@ int hv_index_save(const char *dir, struct hv_index *x, struct hv_err *e);
 int hv_index_stamp(const char *dir, struct hv_index *x);
 
 HVDRV_ASSERT(sizeof(struct hv_index_header) == 80, index_header);
-HVDRV_ASSERT(sizeof(struct hv_index_record) == 304, index_record);
+HVDRV_ASSERT(sizeof(struct hv_index_record) == 320, index_record);
 
 #endif

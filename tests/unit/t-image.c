@@ -88,6 +88,7 @@ static const struct {
 } numbers[] = {
 	{ FIELD(magic), "not a driver image", -EINVAL, 0 }, { FIELD(format), "update hvdrv", -ENOTSUP, 3 }, { FIELD(format), "of an older hvdrv, this one knows 2: generate it", -ENOTSUP, 1 },
 	{ FIELD(format), "generate it", -ENOTSUP, 0 }, { FIELD(releases), "no list of releases", -EINVAL, '6' | '-' << 8 }, { FIELD(releases), "no list", -EINVAL, 0 },
+	{ FIELD(features), "no list of features", -EINVAL, 'a' | ',' << 8 },
 	{ FIELD(header_size), "sizes", -EINVAL, 511 }, { FIELD(code_size), "sizes", -EINVAL, 0xffffffff }, { FIELD(code_size), "entry 0", -EINVAL, 0 },
 	{ FIELD(code_size), "entry 4", -EINVAL, 128 }, { FIELD(payload_size), "sizes", -EINVAL, HVDRV_SLOT_SIZE + 1 },
 	{ FIELD(payload_size), "sizes", -EINVAL, 0xffffffff }, { FIELD(payload_size), "sizes", -EINVAL, 0 },
@@ -116,7 +117,7 @@ static const struct {
 	const char *name;
 	size_t at, size;
 } texts[] = {
-	{ FIELD(device) }, { FIELD(class) }, { FIELD(mode) }, { FIELD(os) }, { FIELD(os_arch) }, { FIELD(os_abi) }, { FIELD(releases) }, { FIELD(generator) }, { FIELD(vendor) },
+	{ FIELD(device) }, { FIELD(class) }, { FIELD(mode) }, { FIELD(os) }, { FIELD(os_arch) }, { FIELD(os_abi) }, { FIELD(releases) }, { FIELD(generator) }, { FIELD(vendor) }, { FIELD(features) },
 };
 
 START_TEST(text_field)
@@ -249,6 +250,28 @@ START_TEST(cover)
 }
 END_TEST
 
+static const struct {
+	const char *features, *list;
+	bool in;
+} features[] = {
+	{ "", "", true }, { "", "ibt", true }, { "ibt", "", false }, { "ibt", "ibt", true }, { "ibt rethunk", "rethunk,ibt", true }, { "ibt rethunk ", "rethunk,ibt,pti", true },
+	{ " ibt  rethunk", "ibt,rethunk", true }, { "ibt rethunk", "ibt", false }, { "ibt,pti", "pti,ibt", true }, { "ib", "ibt", false }, { "ibt2", "ibt", false },
+	{ "pti", "ibt,rethunk", false }, { ",", "", true }, { "IBT", "ibt", false },
+};
+
+START_TEST(feature)
+{
+	static const char *const good[] = { "", "ibt", "ibt,rethunk", "a1,b2,c3" };
+	static const char *const bad[] = { ",", "ibt,", ",ibt", "ibt,,pti", "ibt pti", "IBT", "a_b", "ibt\n" };
+
+	ck_assert_msg(hv_features_in(features[_i].features, features[_i].list) == features[_i].in, "%s in %s", features[_i].features, features[_i].list);
+	for (size_t i = 0; i < N(good); i++)
+		ck_assert_msg(hv_features_ok(good[i]), "\"%s\"", good[i]);
+	for (size_t i = 0; i < N(bad); i++)
+		ck_assert_msg(!hv_features_ok(bad[i]), "\"%s\"", bad[i]);
+}
+END_TEST
+
 static int fit(const struct hv_image *img, const struct hv_os *os, const char *class, const char *mode, struct hv_err *e)
 {
 	return hv_image_fits(img, &(struct hv_want){ .os = os, .class = class, .mode = mode, .vendor = "" }, e);
@@ -281,6 +304,12 @@ START_TEST(fits)
 	strcpy(os.release, "6.2.0");
 	ck_assert_int_eq(fit(&img, &os, "block", "virtual", &e), -ENOEXEC);
 	ck_contains(e.text, "6.2.0");
+	os = img_os;
+	strcpy(os.features, "ibt rethunk");
+	ck_assert_int_eq(fit(&img, &os, "block", "virtual", &e), -ENOEXEC);
+	ck_contains(e.text, "with no more than \"\", the guest's has \"ibt rethunk\"");
+	strcpy(img.h.features, "pti,rethunk,ibt");
+	ck_assert_int_eq(fit(&img, &os, "block", "virtual", &e), 0);
 	img.h.abi = HVDRV_ABI_MAX + 1;
 	ck_assert_int_eq(fit(&img, &img_os, "block", "virtual", &e), -ENOEXEC);
 	ck_contains(e.text, "contract");
@@ -366,6 +395,7 @@ Suite *unit_suite(void)
 	unit_loop(s, "text", text_field, N(texts));
 	unit_loop(s, "cover", cover, N(covered));
 	unit_loop(s, "release", release, N(releases));
+	unit_loop(s, "feature", feature, N(features));
 	unit_loop(s, "bad-key", bad_key, N(bad_keys));
 	return s;
 }

@@ -256,7 +256,7 @@ END_TEST
 START_TEST(same_as_slowly)
 {
 	static const char *const releases[] = { "6.1", "6.2", "5.10", "5.10,6.2..6.4", "6" }, *const vendors[] = { "", "144d", "1b36" };
-	static const char *const devices[] = { "blkif", "virtio-blk" };
+	static const char *const devices[] = { "blkif", "virtio-blk" }, *const features[] = { "", "ibt", "ibt,pti" };
 	struct img_key other;
 	struct rng r;
 	int hits = 0;
@@ -273,6 +273,7 @@ START_TEST(same_as_slowly)
 		if (!rng_below(&r, 3))
 			strcpy(img.h.mode, "paravirtual");
 		strcpy(img.h.device, devices[rng_below(&r, N(devices))]);
+		strcpy(img.h.features, features[rng_below(&r, N(features))]);
 		hv_image_sign(&img, rng_below(&r, 4) ? key.secret : other.secret);
 		put_by_hand(&img);
 	}
@@ -285,6 +286,7 @@ START_TEST(same_as_slowly)
 		int rc;
 
 		snprintf(os.release, sizeof(os.release), "%s.0", releases[rng_below(&r, 3)]);
+		strcpy(os.features, features[rng_below(&r, N(features))]);
 		w.os = &os;
 		w.vendor = vendors[rng_below(&r, N(vendors))];
 		w.mode = rng_below(&r, 2) ? "virtual" : "paravirtual";

@@ -184,6 +184,49 @@ static void started(struct world *w, const char *version, const char *says, int6
 	guest_state(w, "3");
 }
 
+/* What goes into a command that an admin is told to run is a name; what its kernel has chooses the driver. */
+START_TEST(names)
+{
+	static const char *const keys[] = { "type", "arch", "abi", "release", "features" };
+	struct world w;
+	struct hv_err e;
+	struct hv_os os;
+	char key[32], *why;
+
+	started(&w, BANNER_OF, "6.1.0-56-amd64", -60);
+	why = w.d.host->ops->read(w.d.host, 0, ADMIN "error");
+	ck_assert_ptr_null(why);
+	for (size_t i = 0; i < N(keys); i++) {
+		snprintf(key, sizeof(key), "os/%s", keys[i]);
+		put(&w, key, i == 4 ? "ibt pti" : "a-b_c.d+e~1");
+		ck_assert_int_eq(dev_read_os(TAILQ_FIRST(&TAILQ_FIRST(&w.d.doms)->devs), &os, &e), 0);
+		put(&w, key, "6.1'; reboot '");
+		ck_assert_int_eq(dev_read_os(TAILQ_FIRST(&TAILQ_FIRST(&w.d.doms)->devs), &os, &e), -EPROTO);
+		ck_contains(e.text, "other characters than letters");
+		put(&w, key, "x");
+	}
+}
+END_TEST
+
+START_TEST(features)
+{
+	struct world w;
+	char *why;
+
+	start(&w);
+	attach(&w, "");
+	offer_keys(&w);
+	put(&w, "os/features", "ibt shadowstack");
+	guest_state(&w, "3");
+	why = w.d.host->ops->read(w.d.host, 0, ADMIN "error");
+	ck_assert_ptr_nonnull(why);
+	ck_contains(why, "is for kernels built with no more than");
+	ck_contains(why, "the guest's has \"ibt shadowstack\"");
+	ck_contains(why, "--os-features 'ibt shadowstack'");
+	free(why);
+}
+END_TEST
+
 static const struct {
 	const char *version, *says;
 	int64_t since;			/* from now */
@@ -332,7 +375,7 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	Suite *s = unit_new("os", (const TTest *[]){ bzimages, elves, record_comes_late, kernel_gone, NULL });
+	Suite *s = unit_new("os", (const TTest *[]){ bzimages, elves, record_comes_late, kernel_gone, names, features, NULL });
 
 	unit_loop(s, "compared", compared, N(guests));
 	unit_loop(s, "unknown", unknown, N(records));

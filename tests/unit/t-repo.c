@@ -168,6 +168,7 @@ START_TEST(same_id)
 	ck_assert_mem_eq(a.payload, b.payload, a.h.payload_size);
 	ck_assert_str_eq(a.h.device, "blkif");
 	ck_assert_str_eq(a.h.releases, "6.1,6.12");
+	ck_assert_str_eq(a.h.features, "ibt,rethunk,pti");
 	ck_assert_uint_eq(a.h.queue_fixed_pages, 2);
 	ck_assert_uint_eq(a.h.queue_pages_per_tag, 1);
 	ck_assert_uint_le(a.h.payload_size, HVDRV_SLOT_SIZE);
@@ -387,6 +388,7 @@ START_TEST(wrong_keys)
 }
 END_TEST
 
+#define FEATURES "features = [ \"ibt\", \"rethunk\", \"pti\" ];"
 #define RELEASES "releases = [ \"6.1\", \"6.12\" ];"
 static const struct {
 	const char *from, *to, *says;
@@ -398,6 +400,10 @@ static const struct {
 	{ RELEASES, "releases = [ \"6.1\", \"6.x\" ];", "like \"6.1\" or \"6.1..6.6\", \"6.x\" is none" }, { RELEASES, "releases = [ \"6.1,6.2\" ];", "\"6.1,6.2\" is none" },
 	{ RELEASES, "releases = [ \"6.6..6.1\" ];", "\"6.6..6.1\" is none" }, { RELEASES, "releases = [ \"6.1 \" ];", "releases must be an array" },
 	{ RELEASES, "releases = [ \"6.1000000000000000000000000\", \"6.2000000000000000000000000000000000000\" ];", "at most 63 characters in all" },
+	{ FEATURES, "features = \"ibt\";", "features must be an array" }, { FEATURES, "features = [ \"IBT\" ];", "like \"ibt\" or \"rethunk\", \"IBT\" is none" },
+	{ FEATURES, "features = [ \"a,b\" ];", "\"a,b\" is none" }, { FEATURES, "features = [ \"\" ];", "features must be an array" },
+	{ FEATURES, "features = [ \"aaaaaaaaaaaaaaaaaaaaaaaaa\", \"bbbbbbb\" ];", "at most 31 characters in all" },
+	{ "ibt       = true;", "ibt = false;", "features must not have \"ibt\" while code.ibt is false" },
 	{ RELEASES, "release = { min = \"6.1\"; max = \"6.1\"; };", "release is unknown" },
 	{ "[ 0xf3, 0x0f, 0x1e, 0xfa ]", "0xf3", "prologue must be an array of 0 to 16 numbers from 0 to 255, it is 243" },
 	{ "[ 0xf3, 0x0f, 0x1e, 0xfa ]", "[ 0xf3, 256 ]", "prologue must be an array" }, { "[ 0xf3, 0x0f, 0x1e, 0xfa ]", "[ \"x\" ]", "prologue must be an array" },

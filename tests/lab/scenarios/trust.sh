@@ -50,6 +50,8 @@ i=0; while [ $i -lt "$C_n" ] || { [ $carried = 0 ] && [ $i -lt $((C_n + 20)) ]; 
     hvdrv-repo remove "$next" && hvdrv-repo import $N/next.hvi >/run/lab/third || bad "it comes back"
 done
 refresh "the newer one, again" "$next" next
+has "what the guest's kernel is built with" "$(xenstore-read "/local/domain/$(domid pv)/device/hvdrv/0/os/features")" "ibt|rethunk|pti"
+works "a driver of a higher version, for kernels built with nothing of that" hvdrv-repo import $N/plain.hvi
 works "refresh, of the driver that fits best" hvdrv retarget pv t --refresh
 is "it says so" "$out" "it has the driver that fits best already"
 switch pv t paravirtual --deadline $DEADLINE && switch pv t virtual --deadline $DEADLINE || bad "there and back: $out"
