@@ -155,6 +155,7 @@ struct dev {
 	bool answered;			/* the guest's disk has answered a read */
 	struct share *share;		/* who gives its turns, or NULL */
 	uint32_t share_id;		/* of its connection there */
+	bool touched;			/* xenstore has an event of it: to be looked at */
 	bool weigh;			/* `weight` was written: to be looked at */
 	bool wanted;			/* `want` was written: to be looked at */
 	bool resumed;			/* the guest uses it: the next worker gets new queues, under pause */

@@ -11,6 +11,8 @@
 #include "daemon.h"
 #include "util/str.h"
 
+#define EVENTS 256		/* taken before what they are about is looked at: a guest may make new ones all the time */
+
 struct dom *dom_find(struct daemon *d, uint32_t domid)
 {
 	struct dom *dom;
@@ -252,7 +254,7 @@ static void on_front(struct daemon *d, const char *path)
 	dom = dom_find(d, domid);
 	v = dom ? dev_find(dom, id) : NULL;
 	if (v)
-		dev_reconcile(v);
+		v->touched = true;
 }
 
 static void on_admin(struct daemon *d, const char *path)
@@ -273,25 +275,42 @@ static void on_admin(struct daemon *d, const char *path)
 			return;
 		v->wanted |= !!strstr(path, "/want");
 		v->weigh |= !!strstr(path, "/weight");
-		dev_reconcile(v);
+		v->touched = true;
 		return;
 	}
 }
 
+/* Most of what changes here are keys that we write ourselves, of a device that is known: as many reads of the folder otherwise. */
 static void on_back(struct daemon *d, const char *path)
 {
-	unsigned int domid;
+	unsigned int domid, id;
+	int n = sscanf(path, HV_BACK "/%u/%u", &domid, &id);
+	struct dom *dom = n > 0 ? dom_find(d, domid) : NULL;
 
-	if (sscanf(path, HV_BACK "/%u", &domid) == 1)
+	if (n > 0 && !(n == 2 && dom && dev_find(dom, id)))
 		scan_domain(d, domid);
 }
 
+static struct dev *touched(struct daemon *d)
+{
+	struct dom *dom;
+	struct dev *v;
+
+	TAILQ_FOREACH(dom, &d->doms, link)
+		TAILQ_FOREACH(v, &dom->devs, link)
+			if (v->touched)
+				return v;
+	return NULL;
+}
+
+/* A guest that publishes a dozen keys is looked at once, not a dozen times: xenstore is read for each look. */
 static void on_store(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
+	struct dev *v;
 	char *path;
 
-	while (!d->stopping && (path = d->host->ops->next_event(d->host))) {
+	for (int n = 0; n < EVENTS && !d->stopping && (path = d->host->ops->next_event(d->host)); n++) {
 		if (!strcmp(path, "@releaseDomain"))
 			release_gone(d);
 		else if (!strcmp(path, "@introduceDomain"))
@@ -303,6 +322,10 @@ static void on_store(evutil_socket_t fd, short what, void *arg)
 		else
 			on_front(d, path);
 		free(path);
+	}
+	while (!d->stopping && (v = touched(d))) {
+		v->touched = false;
+		dev_reconcile(v);		/* v may be gone, and others touched */
 	}
 }
 

@@ -61,24 +61,41 @@ static int store_set_perms(struct hv_host *h, hv_txn t, const char *path, const 
 	return ok_or_errno(xs_set_permissions(xs(h), t, path, x, p->reader >= 0 ? 2 : 1));
 }
 
+/* A connection of its own: on that of the requests each answer would be handed over by a thread, two changes of thread per request. */
+static struct xs_handle *events(struct hv_host *h)
+{
+	struct hv_xs *x = (struct hv_xs *)h;
+
+	if (!x->events)
+		x->events = xs_open(0);
+	return x->events;
+}
+
 static int store_watch(struct hv_host *h, const char *path)
 {
-	return ok_or_errno(xs_watch(xs(h), path, path));
+	struct xs_handle *ev = events(h);
+
+	return ok_or_errno(ev && xs_watch(ev, path, path));
 }
 
 static int store_unwatch(struct hv_host *h, const char *path)
 {
-	return ok_or_errno(xs_unwatch(xs(h), path, path));
+	struct xs_handle *ev = events(h);
+
+	return ok_or_errno(ev && xs_unwatch(ev, path, path));
 }
 
 static int store_watch_fd(struct hv_host *h)
 {
-	return xs_fileno(xs(h));
+	struct xs_handle *ev = events(h);
+
+	return ev ? xs_fileno(ev) : -1;
 }
 
 static char *store_next_event(struct hv_host *h)
 {
-	char **w = xs_check_watch(xs(h)), *path;
+	struct xs_handle *ev = events(h);
+	char **w = ev ? xs_check_watch(ev) : NULL, *path;
 
 	if (!w)
 		return NULL;
@@ -89,7 +106,7 @@ static char *store_next_event(struct hv_host *h)
 
 static void store_close(struct hv_host *h)
 {
-	xs_close(xs(h));
+	hv_xs_close((struct hv_xs *)h);
 	free(h);
 }
 
@@ -108,6 +125,14 @@ int hv_xs_open(struct hv_xs *x, struct hv_err *e)
 		return hv_err(e, EPERM, "no privilege: run this as root in dom0");
 	x->xs = xs_open(0);
 	return x->xs ? 0 : hv_err(e, ENOTCONN, "xenstore does not answer: is xenstored running?");
+}
+
+void hv_xs_close(struct hv_xs *x)
+{
+	if (x->events)
+		xs_close(x->events);
+	if (x->xs)
+		xs_close(x->xs);
 }
 
 struct hv_host *hv_host_store_open(struct hv_err *e)

@@ -8,11 +8,13 @@
 
 struct hv_xs {
 	struct hv_host host;		/* first: a hv_host is cast to it */
-	struct xs_handle *xs;
+	struct xs_handle *xs;		/* requests */
+	struct xs_handle *events;	/* watches; opened with the first: libxenstore then has a thread that reads all answers of it */
 };
 
 /* Opens x->xs; e says what is missing. 0 or -errno. */
 int hv_xs_open(struct hv_xs *x, struct hv_err *e);
+void hv_xs_close(struct hv_xs *x);
 
 extern const struct hv_host_ops hv_xs_ops;
 

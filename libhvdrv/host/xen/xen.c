@@ -32,8 +32,7 @@ static void xen_close(struct hv_host *h)
 		xengnttab_close(x->gnt);
 	if (x->xc)
 		xc_interface_close(x->xc);
-	if (x->store.xs)
-		xs_close(x->store.xs);
+	hv_xs_close(&x->store);
 	free(x);
 }
 

@@ -68,19 +68,30 @@ static bool is_there(struct xs_handle *xs, int domid)
 	return name;
 }
 
-static struct libxenvchan *connect_guest(struct xs_handle *xs, int domid, double limit, int *lock)
+static struct libxenvchan *any_session(struct xs_handle *xs, int domid, int *lock)
 {
 	struct libxenvchan *v = NULL;
+
+	for (int n = 0; n < LAB_SESSIONS && !v; n++)
+		v = try_session(xs, domid, n, lock);
+	return v;
+}
+
+/* Most often there is one. A watch costs a thread, and each answer of xenstore a change to it. */
+static struct libxenvchan *connect_guest(struct xs_handle *xs, int domid, double limit, int *lock)
+{
+	struct libxenvchan *v = any_session(xs, domid, lock);
 	char path[64];
 
+	if (v)
+		return v;
 	snprintf(path, sizeof(path), "/local/domain/%d/data/lab", domid);
 	xs_watch(xs, path, "lab");
 	for (double end = now() + limit; !v && now() < end && is_there(xs, domid);) {
 		struct pollfd p = { .fd = xs_fileno(xs), .events = POLLIN };
 		char **w;
 
-		for (int n = 0; n < LAB_SESSIONS && !v; n++)
-			v = try_session(xs, domid, n, lock);
+		v = any_session(xs, domid, lock);
 		if (!v && poll(&p, 1, 1000) > 0)
 			while ((w = xs_check_watch(xs)))
 				free(w);
