@@ -95,7 +95,7 @@ for type in ${C_types:-pv pvh}; do
     i=0; while [ $i -lt "$C_n" ] || { [ $i -lt $((C_n * 4)) ] && ! enough $done; }; do
         i=$((i + 1))
         # now and then a CPU waits with a record that is READY, the queue's lock held: others end unseen meanwhile
-        [ $((i % 2)) = 1 ] && gsh $type 'echo 500000,0,0 >/sys/module/hvdrv/parameters/linger'
+        [ $((i % 2)) = 1 ] && gsh $type 'echo 1200000,0,0 >/sys/module/hvdrv/parameters/linger'
         [ -n "$dir" ] || { switch $type t paravirtual --deadline $DEADLINE && switch $type t virtual --deadline $DEADLINE; dir=$(record_dir); }
         one $type paravirtual && usleep 150000 && one $type virtual || break
         usleep 150000

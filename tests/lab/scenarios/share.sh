@@ -15,7 +15,7 @@ need pvh pvh vcpus="$(few_cpus pvh)"
 need s3 pv
 
 # load GUEST NUMBER: its own part of the target, without a pause between writing and checking
-load() { stamp_in "$1" "/run/lab/share.$1" --from $(($2 << 26)) --size 1048576 --max-kib 4 --depth 8 --rare 0; }
+load() { stamp_in "$1" "/run/lab/share.$1" --from $(($2 << 26)) --size 262144 --max-kib 4 --depth 8 --rare 0; }
 ended() { [ "$(gsh "$1" 'pidof stamp || echo none')" = none ]; }
 # end_load GUEST PID: what is known is read once more
 end_load() {
