@@ -7,7 +7,7 @@ driverincdir = $(pkgdatadir)/include/hvdrv
 driverinc_DATA = include/hvdrv/abi.h
 
 GUEST_SRC = frontend/linux/Kbuild frontend/linux/stub.h frontend/linux/main.c frontend/linux/device.c \
-	frontend/linux/disk.c frontend/linux/queue.c frontend/linux/share.c frontend/linux/slots.c frontend/linux/pool.c \
+	frontend/linux/disk.c frontend/linux/limits.c frontend/linux/queue.c frontend/linux/share.c frontend/linux/slots.c frontend/linux/pool.c \
 	frontend/linux/window.c
 EXTRA_DIST += $(GUEST_SRC) frontend/linux/60-hvdrv.rules frontend/linux/hvdrv.conf
 

@@ -3,6 +3,7 @@
 #include "stub.h"
 #include <linux/blkdev.h>
 #include <linux/module.h>
+#include <linux/version.h>
 #include <xen/page.h>
 
 struct hv_cmd {
@@ -244,12 +245,24 @@ static const struct blk_mq_ops mq_ops = {
 };
 
 /* Called with disk->open_mutex held, as the check in device.c is: a detach and an open cannot both win. */
-static int disk_open(struct block_device *bdev, fmode_t mode)
+static int open_disk(struct gendisk *disk)
 {
-	struct hv_dev *hv = bdev->bd_disk->private_data;
+	struct hv_dev *hv = disk->private_data;
 
 	return READ_ONCE(hv->closing) ? -ENXIO : 0;
 }
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+static int disk_open(struct block_device *bdev, fmode_t mode)
+{
+	return open_disk(bdev->bd_disk);
+}
+#else
+static int disk_open(struct gendisk *disk, blk_mode_t mode)
+{
+	return open_disk(disk);
+}
+#endif
 
 static const struct block_device_operations disk_ops = {
 	.owner = THIS_MODULE,
@@ -266,28 +279,6 @@ static ssize_t serial_show(struct device *dev, struct device_attribute *attr, ch
 static DEVICE_ATTR_RO(serial);
 static struct attribute *disk_attrs[] = { &dev_attr_serial.attr, NULL };
 ATTRIBUTE_GROUPS(disk);
-
-static void set_limits(struct hv_dev *hv)
-{
-	struct request_queue *q = hv->disk->queue;
-	const struct hv_limits *l = &hv->lim;
-
-	blk_queue_logical_block_size(q, l->block_size);
-	blk_queue_max_hw_sectors(q, l->max_bytes >> SECTOR_SHIFT);
-	blk_queue_max_segments(q, l->max_segments);
-	/* one segment is one page, and only the first and the last may be partial: any driver can express it */
-	blk_queue_virt_boundary(q, PAGE_SIZE - 1);
-	blk_queue_segment_boundary(q, PAGE_SIZE - 1);
-	blk_queue_write_cache(q, l->flush, l->fua);
-	if (l->discard_granularity) {
-		q->limits.discard_granularity = l->discard_granularity;
-		blk_queue_max_discard_sectors(q, UINT_MAX >> SECTOR_SHIFT);
-	}
-	if (l->write_zeroes)		/* no more than any later driver of the class can express */
-		blk_queue_max_write_zeroes_sectors(q, HVDRV_MAX_ZERO_SECTORS);
-	blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
-	set_disk_ro(hv->disk, l->read_only);
-}
 
 static void disk_name(struct hv_dev *hv)
 {
@@ -311,7 +302,7 @@ int hv_disk_add(struct hv_dev *hv)
 	rc = blk_mq_alloc_tag_set(&hv->tags);
 	if (rc)
 		return rc;
-	disk = blk_mq_alloc_disk(&hv->tags, hv);
+	disk = hv_disk_alloc(hv);
 	if (IS_ERR(disk)) {
 		blk_mq_free_tag_set(&hv->tags);
 		return PTR_ERR(disk);
@@ -320,7 +311,7 @@ int hv_disk_add(struct hv_dev *hv)
 	disk->private_data = hv;
 	disk->fops = &disk_ops;
 	disk_name(hv);
-	set_limits(hv);
+	set_disk_ro(disk, hv->lim.read_only);
 	set_capacity(disk, hv->sectors);
 	rc = xenbus_printf(XBT_NIL, hv->xb->nodename, "disk", "%s", disk->disk_name);
 	if (!rc)

@@ -7,11 +7,13 @@
 #include "stub.h"
 #include <linux/bitmap.h>
 #include <linux/module.h>
+#include <linux/objtool.h>
 
 asm(".pushsection .text.hvdrv_slot, \"ax\", @progbits\n"
     ".balign 4096\n"
     ".globl hvdrv_slots\n"
     "hvdrv_slots:\n"
+    ANNOTATE_NOENDBR "\n"	/* there is no endbr64 yet: nothing is called before a driver is there, which begins with one */
     ".fill " __stringify(16 * 4 * 4096) ", 1, 0xcc\n"
     ".popsection\n");
 extern u8 hvdrv_slots[];

@@ -7,6 +7,7 @@
  *   pool.c    pages that data is carried in without a grant per request
  *   window.c  a hardware queue in our pages: its doorbells, its completions
  *   disk.c    the blk-mq disk
+ *   limits.c  its limits, as this kernel takes them
  *   device.c  one xenbus device: offer, go live, close
  *   main.c    module, suspend veto, counters
  */
@@ -171,6 +172,7 @@ void hv_window_follow(struct hv_dev *hv);	/* the host's word, and ours back */
 void hv_window_close(struct hv_dev *hv);
 
 /* disk.c */
+struct gendisk *hv_disk_alloc(struct hv_dev *hv);	/* limits.c: an ERR_PTR when it cannot be had */
 int hv_disk_add(struct hv_dev *hv);
 void hv_disk_del(struct hv_dev *hv);
 void hv_disk_kill(struct hv_dev *hv);		/* fail what is in flight and what comes */
