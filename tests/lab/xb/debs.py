@@ -2,13 +2,14 @@
 """Debian's packages for the bench: found by asking apt, unpacked, never installed."""
 import functools
 import lzma
+import os
 import pathlib
 import re
 import shutil
 import struct
 import subprocess
 
-from .base import BenchError, Skip, cache_dir, cached, run, say, sha
+from .base import LAB, BenchError, Skip, cache_dir, cached, run, say, sha
 
 
 @functools.lru_cache(None)
@@ -56,7 +57,11 @@ def extract_vmlinux(vmlinuz, out):
     setup = (b[0x1F1] or 4) + 1
     off, length = struct.unpack_from("<II", b, 0x248)
     start = setup * 512 + off
-    out.write_bytes(lzma.LZMADecompressor().decompress(b[start:start + length]))
+    payload = b[start:start + length]
+    if payload[:4] == b"\x28\xb5\x2f\xfd":                # zstd; behind it stands the size
+        out.write_bytes(subprocess.run(["zstd", "-dcq"], input=payload[:-4], stdout=subprocess.PIPE, check=True).stdout)
+    else:
+        out.write_bytes(lzma.LZMADecompressor().decompress(payload))
 
 
 @functools.lru_cache(None)
@@ -110,11 +115,9 @@ def main_mirror():
     raise BenchError("apt", "this machine has no source with the suite bookworm")
 
 
-def backports_qemu():
-    """QEMU 10 from backports, unpacked (nvme with dbcs=off). Skip when it cannot be had.
-
-    The machine's apt configuration is not touched: own source list, own lists and cache folders.
-    """
+def backports():
+    """apt's options for Debian's backports. The machine's apt configuration is not touched: own source list, own lists and cache
+    folders."""
     uri, key = main_mirror()
     apt = cache_dir() / "apt-backports"
     for sub in ("lists/partial", "cache/archives/partial"):
@@ -127,18 +130,67 @@ def backports_qemu():
                  "Dir::State::Lists": apt / "lists", "Dir::Cache": apt / "cache",
                  "APT::Sandbox::User": "root"}.items():
         args += ["-o", f"{k}={v}"]
+    return [*args, "-t", "bookworm-backports"]
+
+
+def from_backports(name, what, build):
+    """What build(folder, apt's options) makes, once; Skip when backports cannot be had."""
+    if (cache_dir() / name / ".key").exists():
+        return cache_dir() / name
+    try:
+        args = backports()
+        run("backports", ["apt-get", *args, "update"])
+        return cached(name, "1", lambda d: build(d, args))
+    except BenchError as e:
+        say(f"no {what} from backports: {e}")
+        raise Skip(f"{what} from Debian's backports cannot be had") from e
+
+
+def backports_qemu():
+    """QEMU 10, unpacked: nvme with dbcs=off."""
     pkgs = ["qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios"]
 
-    def build(d):
-        download(pkgs, d / "debs", [*args, "-t", "bookworm-backports"])
+    def build(d, args):
+        download(pkgs, d / "debs", args)
         unpack((d / "debs").glob("*.deb"), d / "tree")
         shutil.rmtree(d / "debs")
 
-    if (cache_dir() / "qemu-backports/.key").exists():
-        return cache_dir() / "qemu-backports"
-    try:
-        run("backports", ["apt-get", *args, "update"])
-        return cached("qemu-backports", "1", build)
-    except BenchError as e:
-        say(f"no QEMU from backports: {e}")
-        raise Skip("QEMU 10 from Debian's backports cannot be had (nvme needs it)") from e
+    return from_backports("qemu-backports", "QEMU 10 (nvme needs it)", build)
+
+
+def backports_kernel():
+    """The next kernel for guests, Linux 6.12, and what its modules are built with: folder with tree/, vmlinux, release."""
+    def build(d, args):
+        shown = run("apt", ["apt-cache", *args, "show", "linux-headers-amd64"])
+        found = re.search(r"^Depends:.*linux-headers-((6\.12\.\S*)-amd64)", shown, re.M)
+        if not found:
+            raise BenchError("apt", "Debian's backports have no Linux 6.12")
+        krel, base = found.groups()
+        download([f"linux-image-{krel}", f"linux-headers-{krel}", f"linux-headers-{base}-common", f"linux-kbuild-{base}"], d / "debs", args)
+        unpack((d / "debs").glob("*.deb"), d / "tree")
+        shutil.rmtree(d / "debs")
+        run("depmod", ["depmod", "-b", d / "tree", krel])
+        headers = d / "tree/usr/src" / f"linux-headers-{krel}"
+        (headers / "vmlinux").unlink(missing_ok=True)     # only for BTF, which needs pahole
+        extract_vmlinux(d / "tree/boot" / f"vmlinuz-{krel}", d / "vmlinux")
+        (d / "release").write_text(krel)
+
+    return from_backports("kernel-next", "Linux 6.12", build)
+
+
+def module_for(kernel, into):
+    """hvdrv.ko of this build's sources, for a kernel that is not installed here."""
+    src = LAB.parent.parent
+    headers = kernel / "tree/usr/src" / f"linux-headers-{(kernel / 'release').read_text()}"
+    # it includes its other half by the path where that would be installed
+    (headers / "Makefile").write_text(f"include {next((kernel / 'tree/usr/src').glob('linux-headers-*-common'))}/Makefile\n")
+    parts = sorted((src / "frontend/linux").glob("*.[ch]"))
+
+    def build(d):
+        for f in [*parts, src / "frontend/linux/Kbuild"]:
+            shutil.copy(f, d)
+        env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
+        run("module", ["make", "-s", "-C", headers, f"M={d}", f"HVDRV_INC={src / 'include'}", "modules"], env=env)
+        run("module", ["strip", "-g", d / "hvdrv.ko"])
+
+    shutil.copy(cached("module-next", sha((kernel / "release").read_text(), src / "include/hvdrv/abi.h", *parts), build) / "hvdrv.ko", into)

@@ -109,16 +109,17 @@ def drop_present(extra, base):
             f.unlink()
 
 
-def guest():
+def guest(kernel=None):
     """Initramfs of a guest: busybox, the agent, a few modules; its tools come from the disk of tools."""
     xen = debs.xen_tree()
-    release = (xen / "release").read_text()
+    of = kernel or xen
+    release = (of / "release").read_text()
 
     def build(d):
         root = d / "root"
         rootfs.busybox(root)
-        rootfs.copy_modules(root, xen / "tree", release, GUEST_MODS)
-        rootfs.copy_modules(root, xen / "tree", release, GUEST_LATER, "etc/modules.later")
+        rootfs.copy_modules(root, of / "tree", release, GUEST_MODS)
+        rootfs.copy_modules(root, of / "tree", release, GUEST_LATER, "etc/modules.later")
         install_lab(root, "guest")
         (root / "sbin/labd").write_bytes((agent() / "labd").read_bytes())
         (root / "sbin/labd").chmod(0o755)
@@ -126,7 +127,7 @@ def guest():
         rootfs.pack(root, d / "guest.cpio", gz=False)
         shutil.rmtree(root)
 
-    return cached("guest", sha((xen / ".key").read_text(), RECIPES), build)
+    return cached(f"guest-{of.name}", sha((of / ".key").read_text(), RECIPES), build)
 
 
 def tools():

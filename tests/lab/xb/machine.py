@@ -132,10 +132,19 @@ class Machine:
         self.initrd(over)
 
     def guest_overlay(self):
+        """The guests' initramfs, and with --kernel-next another one for guests of that kernel."""
         g = self.run / "guest"
         (g / "lib").mkdir(parents=True)
+        self.guest_programs(g)
+        if self.o.kernel_next:
+            kernel = debs.backports_kernel()
+            debs.module_for(kernel, g / "lib")
+            self.guest_pack(g, images.guest(kernel), "guest-next.cpio.gz")
         for ko in sorted((self.build / "frontend/linux").glob("*.ko")) + sorted((self.build / "tests/lab/mods").glob("*.ko")):
             shutil.copy(ko, g / "lib")
+        self.guest_pack(g, images.guest(), "guest.cpio.gz")
+
+    def guest_programs(self, g):
         prog = self.build / "tests/lab/guestprogs"
         if prog.is_dir():
             (g / "sbin").mkdir()
@@ -143,9 +152,11 @@ class Machine:
             for p in progs:
                 shutil.copy(p, g / "sbin")
             rootfs.copy_libs(g, progs, debs.xen_tree() / "tree")
+
+    def guest_pack(self, g, image, name):
         rootfs.pack(g, self.run / "guest.cpio", gz=False)
-        with open(self.bench / "guest.cpio.gz", "wb") as out:      # one stream: libxl looks into the gzip
-            raw = (images.guest() / "guest.cpio").read_bytes() + (self.run / "guest.cpio").read_bytes()
+        with open(self.bench / name, "wb") as out:                 # one stream: libxl looks into the gzip
+            raw = (image / "guest.cpio").read_bytes() + (self.run / "guest.cpio").read_bytes()
             out.write(gzip.compress(raw, 1, mtime=0))
 
     def initrd(self, over):

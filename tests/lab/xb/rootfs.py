@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Building blocks of the images: busybox roots, shared libraries, kernel modules, cpio archives."""
+import lzma
 import os
 import pathlib
 import re
@@ -67,9 +68,12 @@ def copy_modules(root, tree, release, names, order="etc/modules.order"):
                 seen.append(m.group(1))
     with open(root / order, "a") as f:
         for m in seen:
-            rel = "/" + str(pathlib.Path(m).relative_to(tree))
+            rel = "/" + str(pathlib.Path(m).relative_to(tree)).removesuffix(".xz")
             (root / rel[1:]).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(m, root / rel[1:])
+            if m.endswith(".xz"):
+                (root / rel[1:]).write_bytes(lzma.decompress(pathlib.Path(m).read_bytes()))
+            else:
+                shutil.copy(m, root / rel[1:])
             f.write(rel + "\n")
 
 
