@@ -144,7 +144,11 @@ stamp_in() {
     LAB_EXEC_LIMIT=36000 g "$n" stamp run /dev/hvda --seed "$SEED" --seconds 35000 "$@" >"$to" 2>"$to.err"
 }
 # stamp_end GUEST PID: the checker ends, and with it what waits for it
-stamp_end() { until_ok 60 g "$1" killall -TERM stamp || bad "$1: its checker cannot be told to end"; wait "$2"; }
+stamp_end() {
+    if ! domid "$1" >/dev/null 2>&1; then bad "$1 has gone, and its checker with it"
+    else until_ok 60 g "$1" killall -TERM stamp || bad "$1: its checker cannot be told to end"; fi
+    wait "$2"
+}
 # stamp_right FILE [WHAT]: it found nothing wrong, and something was looked at
 stamped() { tr ' ' '\n' <"$1" | sed -n "s/^$2=//p"; }
 stamp_right() {
