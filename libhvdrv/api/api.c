@@ -135,7 +135,7 @@ static int attach(struct hvdrv *h, struct hv_dev_id *id, const struct hv_params 
 
 	if (rc)
 		return rc;
-	hv_wait_begin(&w, h, id, timeout);
+	hv_wait_begin(&w, h, id, timeout, NULL);
 	rc = wait_ready(&w, timeout);
 	if (rc)
 		undo_attach(&w);
@@ -242,7 +242,7 @@ int hvdrv_detach(struct hvdrv *h, const char *domain, const char *name, unsigned
 
 	if (rc)
 		return rc;
-	hv_wait_begin(&w, h, &id, timeout);
+	hv_wait_begin(&w, h, &id, timeout, NULL);
 	r.dir = w.at.admin;
 	rc = hv_transact(h->host, put_request, &r);
 	rc = rc ? hv_err(&h->e, -rc, "xenstore: %s", strerror(-rc)) : wait_detached(&w, timeout);
@@ -284,7 +284,7 @@ int hvdrv_resize(struct hvdrv *h, const char *domain, const char *name, unsigned
 
 	if (rc)
 		return rc;
-	hv_wait_begin(&w, h, &id, timeout);
+	hv_wait_begin(&w, h, &id, timeout, NULL);
 	hv_rmf(h->host, 0, "%s/resize", w.at.admin);
 	r.dir = w.at.admin;
 	rc = hv_transact(h->host, put_request, &r);

@@ -56,7 +56,7 @@ int hvdrv_set_path(struct hvdrv *h, const char *domain, const char *name, const 
 		rc = hv_api_find(h, domain, name, &id);
 	if (rc)
 		return rc;
-	hv_wait_begin(&w, h, &id, timeout);
+	hv_wait_begin(&w, h, &id, timeout, NULL);
 	rc = want_path(&w, path, timeout);
 	hv_wait_end(&w);
 	return rc;

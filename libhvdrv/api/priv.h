@@ -15,10 +15,12 @@ struct hvdrv {
 struct hv_waiter {
 	struct hvdrv *h;
 	struct hv_dev_paths at;
+	const char *const *keys;
 	int64_t end_ns;
 };
 
-void hv_wait_begin(struct hv_waiter *w, struct hvdrv *h, const struct hv_dev_id *id, unsigned int seconds);
+/* keys: those in the admin's folder that are waited for, up to NULL; NULL: all of them. A switch writes forty, each an event */
+void hv_wait_begin(struct hv_waiter *w, struct hvdrv *h, const struct hv_dev_id *id, unsigned int seconds, const char *const *keys);
 void hv_wait_end(struct hv_waiter *w);
 int hv_wait_change(struct hv_waiter *w);	/* until something changes: 0; -ETIMEDOUT; -EINTR */
 char *hv_wait_key(struct hv_waiter *w, const char *key);	/* in the admin's folder; malloc'ed */

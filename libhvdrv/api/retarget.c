@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "api/ask.h"
+#include "util/str.h"
+
+/* where hvdrvd says that it is done with it */
+static const char *const answers[] = { "retarget/result", "refresh", NULL };
 
 struct wish {
 	const char *dir, *mode;		/* mode NULL: the one that it has, with the driver that is best now */
@@ -26,49 +30,55 @@ static int put_wish(struct hv_host *h, hv_txn t, void *arg)
 	return hv_writef(h, t, "refresh", "%s/request", w->dir);
 }
 
-static uint64_t record_number(struct hv_waiter *w, const char *key)
+/* The record of the last switch, all of it at one time: the next one overwrites it, a switch back at once. */
+struct record {
+	const char *dir;
+	char *result, *who, *reason;
+	struct hvdrv_switch sw;
+};
+
+static void forget(struct record *r)
 {
-	return hv_read_u64(w->h->host, 0, UINT64_MAX, "%s/retarget/%s", w->at.admin, key);
+	free(r->result);
+	free(r->who);
+	free(r->reason);
+	r->result = r->who = r->reason = NULL;
 }
 
-/* The record is that of a switch back: ours was not taken over, and is overwritten already. */
-static bool is_revert(struct hv_waiter *w)
+static int read_record(struct hv_host *h, hv_txn t, void *arg)
 {
-	char *who = hv_wait_key(w, "retarget/who");
-	bool revert = who && !strncmp(who, "revert-of:", 10);
+	static const char *const numbers[] = { "seq", "freeze-ns", "stall-ns", "carried-ready", "carried-begun", "carried-done" };
+	struct record *r = arg;
+	uint64_t n[6];
 
-	free(who);
-	return revert;
-}
-
-static int switch_ended(struct hv_waiter *w, const char *result, struct hvdrv_switch *sw)
-{
-	char *why;
-
-	*sw = (struct hvdrv_switch){
-		record_number(w, "seq"), record_number(w, "freeze-ns"), record_number(w, "stall-ns"), record_number(w, "carried-ready"),
-		record_number(w, "carried-begun"), record_number(w, "carried-done")
-	};
-	if (is_revert(w))
-		return hv_err(&w->h->e, ECANCELED, "the guest did not take over its requests in time: %s", hv_is(result, "committed") ?
-			      "it was switched back" : "it could not be switched back, see hvdrvd's log");
-	if (hv_is(result, "committed"))
+	forget(r);
+	r->result = hv_readf(h, t, "%s/retarget/result", r->dir);
+	if (hv_is(r->result, "running"))
 		return 0;
-	why = hv_wait_key(w, "retarget/reason");
-	hv_err(&w->h->e, ECANCELED, "%s: %s", hv_is(result, "undone") ? "nothing was changed" : "it is switched back",
-	       why && *why ? why : "see hvdrvd's log");
-	free(why);
-	return -ECANCELED;
+	r->who = hv_readf(h, t, "%s/retarget/who", r->dir);
+	r->reason = hv_readf(h, t, "%s/retarget/reason", r->dir);
+	for (int i = 0; i < 6; i++) {
+		char *text = hv_readf(h, t, "%s/retarget/%s", r->dir, numbers[i]);
+
+		if (!text || hv_str_u64(text, UINT64_MAX, &n[i]))
+			n[i] = 0;
+		free(text);
+	}
+	r->sw = (struct hvdrv_switch){ n[0], n[1], n[2], n[3], n[4], n[5] };
+	return 0;
 }
 
-/* Is the record that of a switch which policy had begun before it was told? */
-static bool is_policys(struct hv_waiter *w)
+static int switch_ended(struct hv_waiter *w, const struct record *r, struct hvdrv_switch *sw)
 {
-	char *who = hv_wait_key(w, "retarget/who");
-	bool policys = hv_is(who, "policy");
-
-	free(who);
-	return policys;
+	*sw = r->sw;
+	/* the record is that of a switch back: ours was not taken over, and is overwritten already */
+	if (r->who && !strncmp(r->who, "revert-of:", 10))
+		return hv_err(&w->h->e, ECANCELED, "the guest did not take over its requests in time: %s", hv_is(r->result, "committed") ?
+			      "it was switched back" : "it could not be switched back, see hvdrvd's log");
+	if (hv_is(r->result, "committed"))
+		return 0;
+	return hv_err(&w->h->e, ECANCELED, "%s: %s", hv_is(r->result, "undone") ? "nothing was changed" : "it is switched back",
+		      r->reason && *r->reason ? r->reason : "see hvdrvd's log");
 }
 
 static bool in_force(struct hv_waiter *w, const char *mode)
@@ -101,11 +111,14 @@ static bool look_at_refresh(struct hv_waiter *w, int *rc)
 /* True: it is over, *rc tells how. mode NULL: a refresh. */
 static bool look_at_switch(struct hv_waiter *w, const char *mode, uint64_t before, struct hvdrv_switch *sw, int *rc)
 {
-	char *result = hv_wait_key(w, "retarget/result");
-	bool running = hv_is(result, "running"), over;
+	struct record r = { .dir = w->at.admin };
+	bool running, over;
 
-	if (!running && record_number(w, "seq") > before && !is_policys(w)) {
-		*rc = switch_ended(w, result, sw);
+	hv_transact(w->h->host, read_record, &r);
+	running = hv_is(r.result, "running");
+	/* what policy had begun before it was told is not the answer */
+	if (!running && r.sw.seq > before && !hv_is(r.who, "policy")) {
+		*rc = switch_ended(w, &r, sw);
 		over = true;
 	} else if (!mode) {
 		over = look_at_refresh(w, rc);
@@ -114,7 +127,7 @@ static bool look_at_switch(struct hv_waiter *w, const char *mode, uint64_t befor
 		if (over)
 			*rc = 0;
 	}
-	free(result);
+	forget(&r);
 	return over;
 }
 
@@ -136,7 +149,7 @@ static int wait_switched(struct hv_waiter *w, const char *mode, uint64_t before,
 static int want(struct hv_waiter *w, const char *mode, uint64_t deadline_ns, unsigned int timeout, struct hvdrv_switch *sw)
 {
 	struct wish wish = { w->at.admin, mode, deadline_ns };
-	uint64_t before = record_number(w, "seq");
+	uint64_t before = hv_read_u64(w->h->host, 0, UINT64_MAX, "%s/retarget/seq", w->at.admin);
 	char *now = hv_readf(w->h->host, 0, "%s/mode", w->at.back);
 	bool served = now;
 	int rc;
@@ -168,7 +181,7 @@ int hvdrv_retarget(struct hvdrv *h, const char *domain, const char *name, const 
 
 	if (rc)
 		return rc;
-	hv_wait_begin(&w, h, &id, timeout);
+	hv_wait_begin(&w, h, &id, timeout, answers);
 	rc = want(&w, mode, deadline_ns, timeout, sw);
 	hv_wait_end(&w);
 	return rc;
@@ -182,7 +195,7 @@ int hvdrv_refresh(struct hvdrv *h, const char *domain, const char *name, uint64_
 
 	if (rc)
 		return rc;
-	hv_wait_begin(&w, h, &id, timeout);
+	hv_wait_begin(&w, h, &id, timeout, answers);
 	rc = want(&w, NULL, deadline_ns, timeout, sw);
 	hv_wait_end(&w);
 	return rc;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-only
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "api/priv.h"
 #include "util/log.h"
@@ -13,17 +14,29 @@ static void drain_events(struct hvdrv *h)
 		free(path);
 }
 
-void hv_wait_begin(struct hv_waiter *w, struct hvdrv *h, const struct hv_dev_id *id, unsigned int seconds)
+static void each_watch(struct hv_waiter *w, int (*what)(struct hv_host *h, const char *path))
+{
+	static const char *const all[] = { "", NULL };
+	char path[sizeof(w->at.admin) + 64];
+
+	for (const char *const *k = w->keys ? w->keys : all; *k; k++) {
+		snprintf(path, sizeof(path), "%s%s%s", w->at.admin, **k ? "/" : "", *k);
+		what(w->h->host, path);
+	}
+}
+
+void hv_wait_begin(struct hv_waiter *w, struct hvdrv *h, const struct hv_dev_id *id, unsigned int seconds, const char *const *keys)
 {
 	w->h = h;
+	w->keys = keys;
 	w->end_ns = hv_now_ns() + seconds * 1000000000ll;
 	hv_dev_paths(id, &w->at);
-	h->host->ops->watch(h->host, w->at.admin);
+	each_watch(w, h->host->ops->watch);
 }
 
 void hv_wait_end(struct hv_waiter *w)
 {
-	w->h->host->ops->unwatch(w->h->host, w->at.admin);
+	each_watch(w, w->h->host->ops->unwatch);
 	drain_events(w->h);
 }
 

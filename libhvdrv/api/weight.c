@@ -61,7 +61,7 @@ int hvdrv_weight(struct hvdrv *h, const char *domain, const char *name, unsigned
 	rc = hv_api_find(h, domain, name, &id);
 	if (rc)
 		return rc;
-	hv_wait_begin(&w, h, &id, timeout);
+	hv_wait_begin(&w, h, &id, timeout, NULL);
 	rc = set_weight(&w, weight, timeout);
 	hv_wait_end(&w);
 	return rc;
