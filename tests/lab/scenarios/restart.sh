@@ -5,7 +5,7 @@ need_data
 restarts=0
 pid() { cat /run/lab/hvdrvd.pid; }
 renewed() { [ "$(pid)" != "$1" ] && hvdrv list >/dev/null && hvdrv show "$2" >/dev/null 2>&1 && [ -n "$(json_of "$2" r queues)" ]; }
-for type in pv pvh; do
+for type in $(echo "$C_types" | tr , ' '); do
     need $type $type vcpus="$LAB_SMP"
     attach $type r 24 >/dev/null || bad "$type: attach"
     fio_in $type --filename=/dev/hvda --rw=randwrite --bs=4k --size=4m --iodepth=32 --time_based --runtime=$((8 + C_n * 6)) \

@@ -13,9 +13,10 @@ sums() { g "$1" textsum hvdrv .text .text.unlikely .rodata; }
 # one GUEST MODE: a line of freeze, stall, carried, ready, begun, done, read, write, flush, discard, write-zeroes into /run/lab/switches
 one() {
     switch "$1" t "$2" --deadline $DEADLINE --timeout 90 || { bad "$1: switch to $2: $out"; return 1; }
-    xenstore-ls "$dir" | tr -d '"' | awk '{ v[$1] = $3 }
-        END { print v["freeze-ns"], v["stall-ns"], v["carried"], v["carried-ready"], v["carried-begun"], v["carried-done"], v["carried-read"],
-              v["carried-write"], v["carried-flush"], v["carried-discard"], v["carried-write-zeroes"] }' >>/run/lab/switches
+    # shellcheck disable=SC2046
+    xenstore-read $(for k in freeze-ns stall-ns carried carried-ready carried-begun carried-done carried-read carried-write carried-flush \
+        carried-discard carried-write-zeroes; do echo "$dir/$k"; done) | tr '\n' ' ' >>/run/lab/switches
+    echo >>/run/lab/switches
     case $out in "$2, "*) ;; *) bad "$1: $out";; esac
 }
 # files GUEST DISK: copies, unpacks and compares files until /stop is there, with less memory left for its page cache than they
@@ -78,12 +79,13 @@ enough() { [ "$(least)" -ge $((${C_least:-10} * $1)) ]; }
 # a filesystem whose device keeps each request for a while, so that there is always something to carry
 need_data
 ins null_blk nr_devices=1 gb=1 memory_backed=1 discard=1 cache_size=8 irqmode=2 completion_nsec=$SLOW_NS || { bad "the slow device"; exit 1; }
-mke2fs.real -q -F -t ext4 /dev/nullb0 262144 && mkdir -p /slow && mount -t ext4 /dev/nullb0 /slow || { bad "the slow filesystem"; exit 1; }
+mke2fs.real -q -F -t ext4 -b 4096 -N 64 -O ^has_journal -E nodiscard /dev/nullb0 65536 && mkdir -p /slow && mount -t ext4 /dev/nullb0 /slow || { bad "the slow filesystem"; exit 1; }
 : >/run/lab/switches
 done=0
-for type in ${C_types:-pv pvh}; do
-    done=$((done + 1))
-    need $type $type vcpus="$LAB_SMP"
+for guest in $(echo "$C_guests" | tr , ' '); do
+    done=$((done + 1)) type=${guest%:*}
+    [ "$(g $type nproc 2>/dev/null)" = "${guest#*:}" ] || drop $type
+    need $type $type vcpus="${guest#*:}"
     hvdrv attach $type t "class=block,backend=/slow/$type.img,size=64M" >/dev/null || bad "$type: attach"
     before=$(back $type address; back $type entry/submit; back $type entry/adopt) code=$(sums $type)
     work "$type: sections of the module" "$(echo "$code" | grep -c .)"
