@@ -8,7 +8,7 @@ hvdrvd_SOURCES = backend/control/main.c backend/control/daemon.h backend/control
 	backend/control/events.c backend/control/events.h \
 	backend/guest-os/kernel.c backend/guest-os/kernel.h backend/guest-os/toolstack.c backend/guest-os/toolstack.h \
 	backend/target/target.c backend/target/target.h backend/target/disk.c backend/target/header.c \
-	backend/target/holder.c backend/target/namespace.c backend/target/namespace.h backend/target/nvme.c backend/wire.h backend/turns.h backend/keep.h backend/nvme-id.h
+	backend/target/holder.c backend/target/namespace.c backend/target/namespace.h backend/target/nvme.c backend/wire.c backend/wire.h backend/turns.h backend/keep.h backend/nvme-id.h
 hvdrvd_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend
 hvdrvd_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(SODIUM_CFLAGS) $(JSON_CFLAGS)
 hvdrvd_LDADD = libplace.la libcore.la libhost_xen.la $(EVENT_LIBS) $(SODIUM_LIBS) $(JSON_LIBS)
@@ -16,7 +16,7 @@ hvdrvd_LDADD = libplace.la libcore.la libhost_xen.la $(EVENT_LIBS) $(SODIUM_LIBS
 # what the worker is made of, also for its tests
 noinst_LTLIBRARIES += libserve.la
 libserve_la_SOURCES = backend/worker/serve.c backend/worker/format.c backend/worker/hold.c backend/worker/stats.c backend/worker/pool.c \
-	backend/worker/turns.c backend/worker/device.c backend/worker/ctl.c backend/worker/worker.h \
+	backend/worker/turns.c backend/worker/device.c backend/worker/ctl.c backend/wire.c backend/worker/worker.h \
 	backend/worker/guest.h backend/host-io/io.h backend/host-io/step.c backend/host-io/plain.c \
 	backend/host-io/nvme.c backend/host-io/nvme.h backend/worker/way.c
 libserve_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/backend

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Messages between hvdrvd and a worker: one struct per message over SOCK_SEQPACKET, fixed size. hvdrvd asks, the
- * worker answers each in turn with the same seq; events have seq 0. WIRE_VERSION covers everything here: a worker
- * of another version is only told to quit.
+ * Messages between hvdrvd and a worker: one struct per message over SOCK_SEQPACKET, as much of it as its type needs: what is unread
+ * waits in the socket, and that is not large. hvdrvd asks, the worker answers each in turn with the same seq; events have seq 0.
+ * WIRE_VERSION covers everything here: a worker of another version is only told to quit.
  */
 #ifndef BACKEND_WIRE_H
 #define BACKEND_WIRE_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "ring/blkif.h"
 #include "ring/inflight.h"
 
-#define WIRE_VERSION 7u
+#define WIRE_VERSION 8u
 #define WIRE_RING_PAGES 4u		/* of a queue's pages: the ring's, which come first */
 
 enum wire_type {
@@ -95,5 +96,12 @@ struct wire_msg {
 		struct { uint32_t code, reject; char text[200]; } error;
 	};
 };
+
+/* Bytes of a message of that type, of one that is unknown those up to `dev`. */
+size_t wire_len(uint32_t type);
+/* As hv_sock_send() and hv_sock_recv() (util/sock.h). wire_recv: 0; -EAGAIN: none now; -EPIPE: the peer has gone, or is none of ours.
+ * What the message's type does not have is as it was. */
+int wire_send(int fd, const struct wire_msg *m, const int *fds, int n);
+int wire_recv(int fd, struct wire_msg *m, int fds[]);
 
 #endif

@@ -118,14 +118,14 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	struct link *l = arg;
 	int fds[HV_SOCK_FDS] = { -1, -1, -1, -1 };
 	struct wire_msg m;
-	ssize_t n = hv_sock_recv(fd, &m, sizeof(m), fds);
+	int rc = wire_recv(fd, &m, fds);
 
-	if (n == -EAGAIN)
+	if (rc == -EAGAIN)
 		return;
 	for (int i = 0; i < HV_SOCK_FDS; i++)
-		if (n > 0 && fds[i] >= 0)
+		if (fds[i] >= 0)
 			close(fds[i]);		/* a worker sends none */
-	if (n == sizeof(m) && m.version == WIRE_VERSION)
+	if (!rc && m.version == WIRE_VERSION)
 		dispatch(l, &m);
 	else
 		link_gone(l);
@@ -139,7 +139,7 @@ static int ask_old(struct daemon *d, uint32_t domid, const char *path)
 
 	if (fd >= 0)
 		recover_tell_worker(d, domid, fd);	/* before it ends: on which queues */
-	if (fd >= 0 && hv_sock_send(fd, &m, sizeof(m), NULL, 0)) {
+	if (fd >= 0 && wire_send(fd, &m, NULL, 0)) {
 		close(fd);
 		fd = -1;
 	}
@@ -287,7 +287,7 @@ int link_send_fds(struct link *l, struct wire_msg *m, const int *fds, int n, lin
 	m->version = WIRE_VERSION;
 	m->seq = w->seq;
 	TAILQ_INSERT_TAIL(&l->waiting, w, link);
-	rc = outbox_send(l->out, m, sizeof(*m), fds, n);
+	rc = outbox_send(l->out, m, wire_len(m->type), fds, n);
 	if (rc) {
 		TAILQ_REMOVE(&l->waiting, w, link);
 		free(w);

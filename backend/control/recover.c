@@ -28,7 +28,7 @@ static bool tell(void *arg, struct hv_journal *j, const char *why)
 	m.go.renewed = 1;
 	m.go.format = j->format;
 	memcpy(m.go.begun, j->begun, sizeof(m.go.begun));
-	hv_sock_send(a->fd, &m, sizeof(m), NULL, 0);
+	wire_send(a->fd, &m, NULL, 0);
 	return false;
 }
 

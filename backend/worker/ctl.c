@@ -18,8 +18,9 @@ void wk_tell(struct worker *wk, const struct wire_msg *m)
 	struct wire_msg out = *m;
 
 	out.version = WIRE_VERSION;
-	if (wk->ctl.fd >= 0)
-		hv_sock_send(wk->ctl.fd, &out, sizeof(out), NULL, 0);
+	/* who does not read that many answers would wait for this one for ever: it is left, and finds out */
+	if (wk->ctl.fd >= 0 && wire_send(wk->ctl.fd, &out, NULL, 0) == -EAGAIN)
+		shutdown(wk->ctl.fd, SHUT_RDWR);
 }
 
 static void reply(struct worker *wk, struct wire_msg *m, int rc, const struct hv_err *e)
@@ -254,20 +255,20 @@ static bool take_message(struct worker *wk)
 {
 	int fds[HV_SOCK_FDS] = { -1, -1, -1, -1 };
 	struct wire_msg m;
-	ssize_t n = hv_sock_recv(wk->ctl.fd, &m, sizeof(m), fds);
+	int rc = wire_recv(wk->ctl.fd, &m, fds);
 
-	if (n == -EAGAIN)
+	if (rc == -EAGAIN)
 		return false;
-	if (n == sizeof(m)) {
+	if (!rc) {
 		on_message(wk, &m, fds);
 	} else {
 		hv_log(HV_INFO, &wk->about, "hvdrvd has gone; the worker goes on");
 		hang_up(wk);
 	}
 	for (int i = 0; i < HV_SOCK_FDS; i++)
-		if (n > 0 && fds[i] >= 0)
+		if (fds[i] >= 0)
 			close(fds[i]);
-	return n == sizeof(m);
+	return !rc;
 }
 
 /* All that have come: io_uring tells of messages that came together once. */

@@ -53,9 +53,11 @@ ssize_t hv_sock_recv(int fd, void *data, size_t len, int fds[HV_SOCK_FDS])
 	take_fds(&m, fds);
 	if (r && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		return r;
-	for (int i = 0; i < HV_SOCK_FDS; i++)
+	for (int i = 0; i < HV_SOCK_FDS; i++) {
 		if (fds[i] >= 0)
 			close(fds[i]);	/* an empty message may have some, too */
+		fds[i] = -1;
+	}
 	return r ? -EMSGSIZE : 0;
 }
 

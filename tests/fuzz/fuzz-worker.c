@@ -107,7 +107,7 @@ static void hear(void)
 	ssize_t n;
 
 	while ((n = hv_sock_recv(peer, &m, sizeof(m), fds)) > 0) {
-		MUST(n == sizeof(m) && m.version == WIRE_VERSION && fds[0] == -1);
+		MUST(n == (ssize_t)wire_len(m.type) && m.version == WIRE_VERSION && fds[0] == -1);
 		if (m.type == WIRE_ERROR)
 			MUST(memchr(m.error.text, 0, sizeof(m.error.text)));
 		if (m.type == WIRE_HELLO)
@@ -161,18 +161,18 @@ static void say_whole(void)
 		in_bytes(input, (uint8_t *)&m + offsetof(struct wire_msg, hello), bits >> 4);
 	}
 	/* as a connection for turns the target ends at once */
-	say(&m, sizeof(m), m.type == WIRE_ADD || (m.type == WIRE_SHARE && bits & 4));
+	say(&m, wire_len(m.type), m.type == WIRE_ADD || (m.type == WIRE_SHARE && bits & 4));
 }
 
 static void say_raw(void)
 {
-	uint8_t buf[sizeof(struct wire_msg) + 64];
+	union { struct wire_msg m; uint8_t octets[sizeof(struct wire_msg) + 64]; } buf = { 0 };
 	size_t n = in_u16(input) % sizeof(buf);
 
+	in_bytes(input, buf.octets, n);
 	if (n % 8 == 0)
-		n = sizeof(struct wire_msg);
-	in_bytes(input, buf, n);
-	say(buf, n, n & 1);
+		n = wire_len(buf.m.type);
+	say(&buf, n, n & 1);
 }
 
 /* ---- steps ---- */

@@ -245,7 +245,9 @@ void bench_run(struct bench *b)
 
 bool bench_told(struct bench *b, uint32_t type, struct wire_msg *m)
 {
-	while (recv(b->ctl[1], m, sizeof(*m), 0) == sizeof(*m))
+	int fds[HV_SOCK_FDS];
+
+	while (!wire_recv(b->ctl[1], m, fds))
 		if (m->type == type)
 			return true;
 	return false;
@@ -254,13 +256,14 @@ bool bench_told(struct bench *b, uint32_t type, struct wire_msg *m)
 struct wire_msg bench_ask(struct bench *b, struct wire_msg m, int fd)
 {
 	struct wire_msg r = { 0 };
+	int fds[HV_SOCK_FDS];
 
 	m.version = m.version ? m.version : WIRE_VERSION;
 	m.seq = 77;
-	ck_assert_int_eq(hv_sock_send(b->ctl[1], &m, sizeof(m), &fd, fd >= 0), 0);
+	ck_assert_int_eq(wire_send(b->ctl[1], &m, &fd, fd >= 0), 0);
 	wk_on_ctl(&b->wk->ctl);
 	bench_run(b);
-	while (recv(b->ctl[1], &r, sizeof(r), 0) == sizeof(r) && r.seq != 77)
+	while (!wire_recv(b->ctl[1], &r, fds) && r.seq != 77)
 		;
 	ck_assert_uint_eq(r.version, m.type == WIRE_QUIT ? 0 : WIRE_VERSION);	/* told to end, it ends: no answer */
 	return r;

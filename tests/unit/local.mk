@@ -174,7 +174,7 @@ tests_unit_t_share_LDADD = $(UNIT_CONTROL_LIBS)
 # hvdrvd in the process, without its workers
 UNIT_CONTROL_SOURCES = tests/unit/control.c tests/unit/control.h backend/control/scan.c backend/control/device.c \
 	backend/control/connect.c backend/control/os.c backend/guest-os/kernel.c backend/guest-os/toolstack.c backend/control/serve.c backend/control/path.c backend/control/retarget.c \
-	backend/control/recover.c backend/control/watch.c backend/control/conflict.c backend/control/policy.c backend/control/direct.c backend/control/direct-check.c backend/control/keepers.c backend/control/revoke.c backend/control/refresh.c backend/control/note.c \
+	backend/wire.c backend/control/recover.c backend/control/watch.c backend/control/conflict.c backend/control/policy.c backend/control/direct.c backend/control/direct-check.c backend/control/keepers.c backend/control/revoke.c backend/control/refresh.c backend/control/note.c \
 	backend/control/show.c backend/control/counters.c backend/control/guest-counts.c backend/control/events.c \
 	backend/control/generate.c backend/control/signer.c backend/control/share.c \
 	backend/target/target.c backend/target/disk.c backend/target/header.c backend/target/holder.c backend/target/namespace.c backend/target/nvme.c

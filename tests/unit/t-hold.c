@@ -12,7 +12,7 @@ static struct wire_msg hold(struct world *w)
 {
 	struct wire_msg m = { .type = WIRE_HOLD, .version = WIRE_VERSION, .seq = 8 }, r;
 
-	ck_assert_int_eq(hv_sock_send(w->b->ctl[1], &m, sizeof(m), NULL, 0), 0);
+	ck_assert_int_eq(wire_send(w->b->ctl[1], &m, NULL, 0), 0);
 	wk_on_ctl(&w->b->wk->ctl);
 	ck_assert(bench_told(w->b, WIRE_HELD, &r));
 	ck_assert_uint_eq(r.seq, 8);
@@ -117,7 +117,7 @@ START_TEST(drained)
 	dev(&w)->queue[0].pending = true;
 	wk_serve(w.b->wk);
 	ck_assert_uint_eq(wk_dev_inflight(dev(&w)), 1);
-	ck_assert_int_eq(hv_sock_send(w.b->ctl[1], &m, sizeof(m), NULL, 0), 0);
+	ck_assert_int_eq(wire_send(w.b->ctl[1], &m, NULL, 0), 0);
 	wk_on_ctl(&w.b->wk->ctl);
 	front_direct(L, front_next(&w.f), OP(read), HVDRV_HANDLE(3, 7), 8, &s, 1);
 	front_show(&w.f);

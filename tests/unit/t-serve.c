@@ -560,7 +560,7 @@ START_TEST(drained)
 	dev(&w)->queue[0].pending = true;
 	wk_serve(w.b->wk);		/* takes as many as it has room for */
 	ck_assert_uint_eq(wk_dev_inflight(dev(&w)), WK_REQS);
-	ck_assert_int_eq(hv_sock_send(w.b->ctl[1], &del, sizeof(del), NULL, 0), 0);
+	ck_assert_int_eq(wire_send(w.b->ctl[1], &del, NULL, 0), 0);
 	wk_on_ctl(&w.b->wk->ctl);
 	ck_assert(!bench_told(w.b, WIRE_OK, &m));
 	bench_run(w.b);
@@ -593,6 +593,34 @@ START_TEST(hung_up)
 	ck_assert_int_eq(w.b->wk->ctl.fd, -1);
 	ck_assert_int_eq(data_op(&w, OP(read), 0, &s, 1), 0);
 	ck_assert(!w.b->wk->quit);
+	bench_free(w.b);
+}
+END_TEST
+
+/* A hvdrvd that does not read for a while: answers wait, and none is lost; when there is no more room it is left, and the worker goes on. */
+START_TEST(unread)
+{
+	struct wire_msg ask = { .type = WIRE_STATS, .version = WIRE_VERSION }, m;
+	int fds[HV_SOCK_FDS], rc, size = 4096;
+	struct front_seg s = { DATA, 0, 7 };
+	uint32_t asked = 0, heard = 0;
+	struct world w;
+
+	if (!world(&w, _i, NULL))
+		return;
+	ck_assert_int_eq(setsockopt(w.b->wk->ctl.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	while (w.b->wk->ctl.fd >= 0 && asked < 1000) {
+		ask.seq = ++asked;
+		ck_assert_int_eq(wire_send(w.b->ctl[1], &ask, NULL, 0), 0);
+		wk_on_ctl(&w.b->wk->ctl);
+	}
+	ck_assert_int_eq(w.b->wk->ctl.fd, -1);
+	while (!(rc = wire_recv(w.b->ctl[1], &m, fds)))
+		ck_assert_uint_eq(m.seq, ++heard);
+	ck_assert_int_eq(rc, -EPIPE);		/* it is the end, not one that would come */
+	ck_assert_uint_ge(heard, 1);
+	ck_assert_uint_eq(heard, asked - 1);
+	ck_assert_int_eq(data_op(&w, OP(read), 0, &s, 1), 0);
 	bench_free(w.b);
 }
 END_TEST
@@ -717,6 +745,7 @@ Suite *unit_suite(void)
 	unit_loop(s, "add-fails", add_fails, BENCH_ENGINES);
 	unit_loop(s, "control", control, BENCH_ENGINES);
 	unit_loop(s, "drained", drained, BENCH_ENGINES);
+	unit_loop(s, "unread", unread, BENCH_ENGINES);
 	unit_loop(s, "hung-up", hung_up, BENCH_ENGINES);
 	unit_loop(s, "never-ending", never_ending, BENCH_ENGINES * 2);
 	unit_loop(s, "hostile", hostile, BENCH_ENGINES);

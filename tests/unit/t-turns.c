@@ -82,7 +82,7 @@ static void ask_raw(struct world *w, struct wire_msg m, int fd)
 {
 	m.version = WIRE_VERSION;
 	m.seq = 9;
-	ck_assert_int_eq(hv_sock_send(w->b->ctl[1], &m, sizeof(m), &fd, fd >= 0), 0);
+	ck_assert_int_eq(wire_send(w->b->ctl[1], &m, &fd, fd >= 0), 0);
 	wk_on_ctl(&w->b->wk->ctl);
 	spin(w);
 }
@@ -419,7 +419,7 @@ static void busy_worker(int engine, int share, volatile uint64_t *served)
 
 	if (!world(&w, engine))
 		_exit(77);
-	ck_assert_int_eq(hv_sock_send(w.b->ctl[1], &m, sizeof(m), &share, 1), 0);
+	ck_assert_int_eq(wire_send(w.b->ctl[1], &m, &share, 1), 0);
 	close(share);
 	for (;;) {
 		for (; handle < *served + 24; handle++)
