@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * textsum MODULE SECTION...: length and FNV-1a sum of sections of a loaded module, as they are in the kernel's memory now, read
- * through /proc/kcore. What must not change when a driver is replaced: all of the module's code but the slots.
+ * textsum [--octets] MODULE SECTION...: length and FNV-1a sum of sections of a loaded module, as they are in the kernel's memory now,
+ * read through /proc/kcore; or their addresses and octets. What must not change when a driver is replaced: all of the module's code but the slots.
  */
 #include <dirent.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,17 +69,37 @@ static off_t offset_in(int core, uint64_t va, uint64_t len)
 	return -1;
 }
 
+static void print_octets(const char *section, uint64_t at, const uint8_t *bytes, uint64_t len)
+{
+	printf("%s %llx ", section, (unsigned long long)at);
+	for (uint64_t k = 0; k < len; k++)
+		printf("%02x", bytes[k]);
+	printf("\n");
+}
+
+static void print_sum(const char *section, const uint8_t *bytes, uint64_t len)
+{
+	uint64_t sum = 14695981039346656037ull;
+
+	for (uint64_t k = 0; k < len; k++)
+		sum = (sum ^ bytes[k]) * 1099511628211ull;
+	printf("%s %llu %016llx\n", section, (unsigned long long)len, (unsigned long long)sum);
+}
+
 int main(int argc, char **argv)
 {
 	int core = open("/proc/kcore", O_RDONLY);
+	bool octets = argc > 1 && !strcmp(argv[1], "--octets");
 
+	argv += octets;
+	argc -= octets;
 	if (argc < 3 || core < 0) {
-		fprintf(stderr, "usage: textsum MODULE SECTION... (needs /proc/kcore)\n");
+		fprintf(stderr, "usage: textsum [--octets] MODULE SECTION... (needs /proc/kcore)\n");
 		return 2;
 	}
 	module = argv[1];
 	for (int i = 2; i < argc; i++) {
-		uint64_t at = address_of(argv[i]), len = end_of(at) - at, sum = 14695981039346656037ull;
+		uint64_t at = address_of(argv[i]), len = end_of(at) - at;
 		off_t off = offset_in(core, at, len);
 		uint8_t *bytes = malloc(len);
 
@@ -86,9 +107,10 @@ int main(int argc, char **argv)
 			fprintf(stderr, "textsum: %s: cannot be read\n", argv[i]);
 			return 1;
 		}
-		for (uint64_t k = 0; k < len; k++)
-			sum = (sum ^ bytes[k]) * 1099511628211ull;
-		printf("%s %llu %016llx\n", argv[i], (unsigned long long)len, (unsigned long long)sum);
+		if (octets)
+			print_octets(argv[i], at, bytes, len);
+		else
+			print_sum(argv[i], bytes, len);
 		free(bytes);
 	}
 	return 0;

@@ -198,6 +198,8 @@ class Machine:
         for tag, path, ro in (("bench", self.bench, "off"), ("img", cache_dir(), "on")):
             q += ["-fsdev", f"local,id={tag},path={path},security_model=none,readonly={ro}",
                   "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+        if o.plugin:
+            q += ["-plugin", f"{pathlib.Path(o.plugin).resolve()},dir={self.keep}"]
         q += self.disks()
         for n, p in self.ports.items():
             q += p.arg(*n)

@@ -121,11 +121,13 @@ need_data() {
 # attach GUEST NAME MIB [MORE]: a fresh file on /data; prints the disk's path in the guest
 attach() { rm -f "/data/$1-$2.img"; hvdrv attach "$1" "$2" "class=block,backend=/data/$1-$2.img,size=${3}M${4:+,$4}"; }
 
-# fio_in GUEST ARG...: a job of fio in the guest that verifies what it writes, reported as terse version 3
+# fio_in GUEST ARG...: a job of fio in the guest that verifies what it writes, reported as terse version 3; or some, each from its --name
 fio_in() {
     n=$1; shift
-    LAB_EXEC_LIMIT=180 g "$n" fio --name=v --verify=crc32c --verify_fatal=1 --ioengine=libaio --direct=1 \
-        --output-format=terse --terse-version=3 --randseed="$SEED" "$@"
+    case "$*" in *--name=*) name=;; *) name=--name=v;; esac
+    # shellcheck disable=SC2086
+    LAB_EXEC_LIMIT=180 g "$n" fio --verify=crc32c --verify_fatal=1 --ioengine=libaio --direct=1 \
+        --output-format=terse --terse-version=3 --randseed="$SEED" $name "$@"
 }
 
 # fio_verify GUEST ARG...: runs fio with crc32c in the guest; prints the bytes that it verified; fails with fio
