@@ -326,6 +326,7 @@ int direct_check(struct dev *v, struct hv_err *e);
 void direct_ask_anew(struct dev *v);
 int direct_wanted(struct dev *v);
 const struct dev *direct_neighbour(const struct dev *v);
+bool direct_shares(const struct dev *v, const struct dev *o);	/* another guest's device with a part of v's NVMe controller */
 
 /*
  * direct.c. prepare: they are made, the guest opens its window: 0, -EINPROGRESS: call again; -errno with e. leave: deleted, if there

@@ -19,6 +19,14 @@ static struct hv_host *host(const struct dev *v)
 	return v->dom->d->host;
 }
 
+bool direct_shares(const struct dev *v, const struct dev *o)
+{
+	char a[16], b[16];
+
+	return o->dom != v->dom && o->target.fd >= 0 && v->target.fd >= 0 && target_controller(&o->target, a) &&
+		target_controller(&v->target, b) && !strcmp(a, b);
+}
+
 /* Another guest's device with any part of the controller; kept: that has hardware queues of it, or they are not deleted yet. */
 static const struct dev *beside(const struct dev *v, const char *controller, bool kept)
 {

@@ -119,7 +119,7 @@ void policy_leaves(struct dev *v)
 		return;
 	TAILQ_FOREACH(dom, &v->dom->d->doms, link)
 		TAILQ_FOREACH(o, &dom->devs, link)
-			if (is_neighbour(v, o))
+			if (is_neighbour(v, o) || direct_shares(v, o))
 				o->policy.shared_ns = hv_now_ns();	/* the hold-down of who may be alone now counts from here */
 	policy_poke(v->dom->d);
 }
@@ -138,7 +138,7 @@ static void tell_who_waits(const struct dev *v)
 
 	TAILQ_FOREACH(dom, &d->doms, link)
 		TAILQ_FOREACH(o, &dom->devs, link)
-			if (o->phase == DEV_JOINING && is_neighbour(o, v))
+			if (o->phase == DEV_JOINING && (is_neighbour(o, v) || direct_shares(v, o)))
 				hv_writef(d->host, 0, v->policy_why.text, "%s/error", o->at.admin);
 }
 

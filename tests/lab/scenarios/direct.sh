@@ -177,6 +177,10 @@ hvdrv attach pv d class=block,backend=/dev/nvme0n1,trusted=1,mode=auto >/dev/nul
 until_ok 20 by_policy && ok "policy: alone and trusted: direct" || bad "policy: $(path pv)"
 works "another guest is let in" hvdrv attach near e class=block,backend=/dev/nvme0n2
 is "without the queues" "$(path pv) $(kept)" "paravirtual pool  0"
+sleep 11				# hvdrvd's hold-down: from now on only that of the other's leaving counts
+works "it leaves" hvdrv detach near e
+has "the hold-down counts from its leaving" "$(hvdrv retarget pv d auto --dry-run 2>&1)" "not before [0-9]+ s have passed"
+until_ok 20 by_policy && ok "then it has them again" || bad "then it has them again: $(path pv)"
 works "detach" hvdrv detach pv d
 drop near
 # blocks of 4096 bytes
