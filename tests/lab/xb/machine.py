@@ -183,9 +183,8 @@ class Machine:
         o = self.o
         dom0 = DOM0_MEM[o.dom0]
         mem = XEN_OVERHEAD + dom0 + o.guests * (o.mem + GUEST_OVERHEAD)
-        # a guest's CPU that waits for another one in a loop, on the only CPU that there is, does not do so for a millisecond each time
         xen = (f"com1=115200,8n1 console=com1 conring_size=1M loglvl=all guest_loglvl=all noreboot dom0_mem={dom0}M,max:{dom0}M "
-               f"dom0_max_vcpus={o.smp} cpuidle=0 spec-ctrl=no,eager-fpu sched_ratelimit_us=100")
+               f"dom0_max_vcpus={o.smp} cpuidle=0 spec-ctrl=no,eager-fpu")
         # what judges by the clock would judge this machine: its software CPU may stand still for as long as the host likes
         lin = "console=hvc0 earlyprintk=xen rdinit=/init nosoftlockup rcupdate.rcu_cpu_stall_suppress=1 sysctl.kernel.hung_task_timeout_secs=0"
         # half of what a process costs are mitigations, new addresses (each has to be translated again), cleared pages, hooks
