@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 
+ENDBR = bytes.fromhex("f30f1efa")
+COPY = re.compile(rb"\xf3\x48?[\xa4\xa5\xaa\xab]", re.S)    # rep movs, rep stos: QEMU counts each round
 COMPLETION = re.compile(r"interrupt|complet|_irq|end_request|final_status|add_id_to|reap|_done|softirq|timeout|driver_complete")
 
 
@@ -29,8 +31,19 @@ class Module:
             at, kind, name = line.split()[:3]
             if kind in "tT":
                 names[int(at, 16)] = name
+        for at, name in list(names.items()):
+            names.setdefault(self.jump(at), name.replace("driver_detach", "driver_shared"))   # detach is not called; what follows it is
         self.at = sorted(names)
         self.names = [names[a] for a in self.at]
+
+    def jump(self, at):
+        """Where an entry of a driver goes on: it begins with a jump. Else at."""
+        for start, text in self.sections:
+            code = text[at - start:at - start + 9] if 0 <= at - start < len(text) else b""
+            skip = 4 if code.startswith(ENDBR) else 0
+            if code[skip:skip + 1] == b"\xe9":
+                return at + skip + 5 + int.from_bytes(code[skip + 1:skip + 5], "little", signed=True)
+        return at
 
     def has(self, at, octets):
         return any(s <= at and text[at - s:at - s + len(octets)] == octets for s, text in self.sections if at < s + len(text))
@@ -50,7 +63,9 @@ def counts(path):
 
 def executed(folder, way, case, module):
     before, after = counts(folder / f"{way}-{case}.before"), counts(folder / f"{way}-{case}.after")
-    return {k: n - before.get(k, 0) for k, n in after.items() if n > before.get(k, 0) and module.has(*k)}
+    done = {k: n - before.get(k, 0) for k, n in after.items() if n > before.get(k, 0) and module.has(*k)}
+    at = {a: n for (a, _), n in done.items()}
+    return {(a, o): min(n, at.get(a + len(o), n)) if COPY.fullmatch(o) else n for (a, o), n in done.items()}
 
 
 def listing(module, done, requests):
