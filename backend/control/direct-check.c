@@ -19,25 +19,30 @@ static struct hv_host *host(const struct dev *v)
 	return v->dom->d->host;
 }
 
+/* Another guest's device, with a part of the controller. */
+static bool has_part(const struct dev *v, const struct dev *o, const char *controller)
+{
+	char other[16];
+
+	return o->dom != v->dom && target_controller(&o->target, other) && !strcmp(other, controller);
+}
+
 bool direct_shares(const struct dev *v, const struct dev *o)
 {
-	char a[16], b[16];
+	char controller[16];
 
-	return o->dom != v->dom && o->target.fd >= 0 && v->target.fd >= 0 && target_controller(&o->target, a) &&
-		target_controller(&v->target, b) && !strcmp(a, b);
+	return o->target.fd >= 0 && v->target.fd >= 0 && target_controller(&v->target, controller) && has_part(v, o, controller);
 }
 
 /* Another guest's device with any part of the controller; kept: that has hardware queues of it, or they are not deleted yet. */
 static const struct dev *beside(const struct dev *v, const char *controller, bool kept)
 {
-	char other[16];
 	struct dom *dom;
 	struct dev *o;
 
 	TAILQ_FOREACH(dom, &v->dom->d->doms, link)
 		TAILQ_FOREACH(o, &dom->devs, link)
-			if (o->dom != v->dom && (kept ? o->direct.kept || direct_owes(o) : o->target.fd >= 0) && target_controller(&o->target, other) &&
-			    !strcmp(other, controller))
+			if ((kept ? o->direct.kept || direct_owes(o) : o->target.fd >= 0) && has_part(v, o, controller))
 				return o;
 	return NULL;
 }

@@ -79,9 +79,7 @@ static void on_answer(evutil_socket_t fd, short what, void *arg)
 		n = hv_sock_recv(c->fd, &a, sizeof(a), fds);
 		rc = n == sizeof(a) ? 0 : n < 0 ? n : -EPROTO;
 	}
-	for (int i = 0; i < HV_SOCK_FDS; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	hv_sock_close(fds);
 	rc = check(c, rc, &a, &e);
 	call_free(c);
 	fn(to, rc, &a, &e);

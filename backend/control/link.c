@@ -122,9 +122,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 	if (rc == -EAGAIN)
 		return;
-	for (int i = 0; i < HV_SOCK_FDS; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);		/* a worker sends none */
+	hv_sock_close(fds);		/* a worker sends none */
 	if (!rc && m.version == WIRE_VERSION)
 		dispatch(l, &m);
 	else

@@ -20,6 +20,12 @@ static bool is_neighbour(const struct dev *v, const struct dev *o)
 	return o->dom != v->dom && o->target.fd >= 0 && target_same_device(&o->target, &v->target);
 }
 
+/* Or with a part of the same controller. */
+static bool is_beside(const struct dev *v, const struct dev *o)
+{
+	return is_neighbour(v, o) || direct_shares(v, o);
+}
+
 typedef bool (*neighbour_fn)(const struct dev *o);
 
 /* The first neighbour that fn is true for (NULL: any), or NULL. */
@@ -119,7 +125,7 @@ void policy_leaves(struct dev *v)
 		return;
 	TAILQ_FOREACH(dom, &v->dom->d->doms, link)
 		TAILQ_FOREACH(o, &dom->devs, link)
-			if (is_neighbour(v, o) || direct_shares(v, o))
+			if (is_beside(v, o))
 				o->policy.shared_ns = hv_now_ns();	/* the hold-down of who may be alone now counts from here */
 	policy_poke(v->dom->d);
 }
@@ -138,7 +144,7 @@ static void tell_who_waits(const struct dev *v)
 
 	TAILQ_FOREACH(dom, &d->doms, link)
 		TAILQ_FOREACH(o, &dom->devs, link)
-			if (o->phase == DEV_JOINING && (is_neighbour(o, v) || direct_shares(v, o)))
+			if (o->phase == DEV_JOINING && is_beside(o, v))
 				hv_writef(d->host, 0, v->policy_why.text, "%s/error", o->at.admin);
 }
 

@@ -179,9 +179,7 @@ static void on_client(evutil_socket_t fd, short what, void *arg)
 	char text[4096];
 	ssize_t n = hv_sock_recv(fd, text, sizeof(text) - 1, fds);
 
-	for (int i = 0; i < HV_SOCK_FDS; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	hv_sock_close(fds);
 	if (n <= 0) {
 		client_free(c);
 		return;

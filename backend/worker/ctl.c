@@ -265,9 +265,7 @@ static bool take_message(struct worker *wk)
 		hv_log(HV_INFO, &wk->about, "hvdrvd has gone; the worker goes on");
 		hang_up(wk);
 	}
-	for (int i = 0; i < HV_SOCK_FDS; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	hv_sock_close(fds);
 	return !rc;
 }
 

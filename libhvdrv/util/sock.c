@@ -38,6 +38,15 @@ static void take_fds(struct msghdr *m, int fds[HV_SOCK_FDS])
 		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 }
 
+void hv_sock_close(int fds[HV_SOCK_FDS])
+{
+	for (int i = 0; i < HV_SOCK_FDS; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+		fds[i] = -1;
+	}
+}
+
 ssize_t hv_sock_recv(int fd, void *data, size_t len, int fds[HV_SOCK_FDS])
 {
 	union { struct cmsghdr h; char buf[CMSG_SPACE(sizeof(int) * HV_SOCK_FDS)]; } c;
@@ -53,11 +62,7 @@ ssize_t hv_sock_recv(int fd, void *data, size_t len, int fds[HV_SOCK_FDS])
 	take_fds(&m, fds);
 	if (r && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		return r;
-	for (int i = 0; i < HV_SOCK_FDS; i++) {
-		if (fds[i] >= 0)
-			close(fds[i]);	/* an empty message may have some, too */
-		fds[i] = -1;
-	}
+	hv_sock_close(fds);		/* an empty message may have some, too */
 	return r ? -EMSGSIZE : 0;
 }
 

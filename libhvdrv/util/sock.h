@@ -17,6 +17,9 @@ int hv_sock_send(int fd, const void *data, size_t len, const int *fds, int n);
  */
 ssize_t hv_sock_recv(int fd, void *data, size_t len, int fds[HV_SOCK_FDS]);
 
+/* Closes descriptors that hv_sock_recv() brought, those that are not -1; all are -1 then. */
+void hv_sock_close(int fds[HV_SOCK_FDS]);
+
 /* A listening socket at PATH (an old one is replaced), for its owner only. Descriptor or -errno. */
 int hv_sock_listen(const char *path, int type);
 
