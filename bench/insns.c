@@ -5,7 +5,6 @@
  * at the same addresses; who reads the table knows its own by the octets.
  */
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,9 +108,11 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
 	pthread_t t;
 
 	table = calloc(SLOTS, sizeof(*table));
-	if (argc != 1 || strncmp(argv[0], "dir=", 4) || !table || pthread_create(&t, NULL, answer, NULL))
+	if (argc != 1 || strncmp(argv[0], "dir=", 4) || !table)
 		return -1;
 	snprintf(dir, sizeof(dir), "%s", argv[0] + 4);
+	if (pthread_create(&t, NULL, answer, NULL))
+		return -1;
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
 	return 0;
 }

@@ -7,7 +7,7 @@ ins brd rd_nr=1 rd_size=65536 max_part=0 || exit 1
 lab-guest start b pv vcpus=1 || exit 1
 # table NAME
 table() {
-    touch $KEEP/insns-wanted
+    : >$KEEP/insns-asked && mv $KEEP/insns-asked $KEEP/insns-wanted		# it is gone as soon as it is seen
     until [ -e $KEEP/insns-done ]; do usleep 100000; done
     mv $KEEP/insns-done "$KEEP/$1"
 }

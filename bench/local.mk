@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# What the benchmarks bring to the lab's dom0; made by bench/run and bench/run-mapcost.
+# What the benchmarks bring to the lab's dom0; made by bench/run and bench/run-mapcost. (bench/run-insns makes its plugin itself.)
 EXTRA_PROGRAMS += bench/cputime
 bench_cputime_SOURCES = bench/cputime.c
 bench_cputime_CFLAGS = $(AM_CFLAGS) $(XENCTRL_CFLAGS)
