@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * textsum [--octets] MODULE SECTION...: length and FNV-1a sum of sections of a loaded module, as they are in the kernel's memory now,
- * read through /proc/kcore; or their addresses and octets. What must not change when a driver is replaced: all of the module's code but the slots.
+ * read through /proc/kcore; or their addresses and octets. What must not change when a driver is replaced: all of the module's code
+ * but the slots.
  */
 #include <dirent.h>
 #include <elf.h>
