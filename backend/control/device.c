@@ -196,7 +196,8 @@ static void released(struct dev *v)
 	v->guest_closed = v->resumed = v->answered = false;
 	hv_policy_released(&v->policy);
 	*v->mode = 0;			/* no driver is placed */
-	dev_set_state(v, HV_XB_CLOSED);
+	/* a kernel that goes down waits for our Closing, 5 s long, and for no other state: then it says Closed, see while_gone() */
+	dev_set_state(v, dev_guest_state(v) == HV_XB_CLOSING ? HV_XB_CLOSING : HV_XB_CLOSED);
 	dev_status(v, "closed-by-guest");
 }
 
@@ -472,6 +473,17 @@ static void start_detach(struct dev *v, enum hv_xenbus_state guest)
 	}
 }
 
+/* New, or released by a guest that went down. */
+static void while_gone(struct dev *v, enum hv_xenbus_state guest)
+{
+	uint64_t ours = hv_read_u64(host(v), 0, HV_XB_CLOSED, "%s/state", v->at.back);
+
+	if (ours == HV_XB_CLOSING && guest == HV_XB_CLOSED)
+		dev_set_state(v, HV_XB_CLOSED);
+	else if (guest != HV_XB_CLOSED && !(ours == HV_XB_CLOSING && guest == HV_XB_CLOSING))
+		open_target(v, ours, guest);
+}
+
 void dev_reconcile(struct dev *v)
 {
 	enum hv_xenbus_state guest = dev_guest_state(v);
@@ -488,8 +500,7 @@ void dev_reconcile(struct dev *v)
 	}
 	switch (v->phase) {
 	case DEV_NEW:
-		if (guest != HV_XB_CLOSED)
-			open_target(v, hv_read_u64(host(v), 0, HV_XB_CLOSED, "%s/state", v->at.back), guest);
+		while_gone(v, guest);
 		break;
 	case DEV_JOINING:
 		let_in(v);

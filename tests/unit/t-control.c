@@ -232,6 +232,33 @@ START_TEST(lie)
 }
 END_TEST
 
+/* The guest's kernel goes down: it waits for our Closing (Linux, xenbus_dev_shutdown), not for Closed, and comes back or not. */
+START_TEST(goes_down)
+{
+	struct world w;
+
+	start(&w);
+	attach(&w, "");
+	offer_keys(&w);
+	guest_state(&w, "3");
+	answer(WIRE_ADD, WIRE_OK, 0);
+	guest_state(&w, "4");
+	guest_state(&w, "5");
+	ck_assert(is(&w, BACK "state", "4"));		/* what is in flight ends before */
+	answer(WIRE_DEL, WIRE_OK, 0);
+	spin(&w);
+	ck_assert(is(&w, BACK "state", "5"));
+	ck_assert(is(&w, ADMIN "status", "closed-by-guest"));
+	ck_assert_uint_eq(fake_mapped(w.f), 0);
+	request(&w, "none");				/* looked at once more: nothing happens */
+	ck_assert(is(&w, BACK "state", "5"));
+	guest_state(&w, "6");
+	ck_assert(is(&w, BACK "state", "6"));
+	guest_state(&w, "1");
+	ck_assert(is(&w, BACK "state", "2"));
+}
+END_TEST
+
 /* A worker that cannot be told to let go may still be at work in the guest's memory: that is given back when it has ended. */
 START_TEST(worker_deaf)
 {
@@ -445,7 +472,7 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	Suite *s = unit_new("control", (const TTest *[]){ worker_deaf, NULL });
+	Suite *s = unit_new("control", (const TTest *[]){ worker_deaf, goes_down, NULL });
 
 	unit_loop(s, "life", life, 2);
 	unit_loop(s, "path", path, N(paths));
