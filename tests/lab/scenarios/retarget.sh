@@ -6,19 +6,9 @@
 DEADLINE=2000000000	# of the bench: pauses are printed, not judged
 SLOW_NS=80000000
 back() { xenstore-read "/local/domain/0/backend/hvdrv/$(domid "$1")/0/$2"; }
-record_dir() { xenstore-ls -f /local/domain/0/hvdrv | sed -n "s|^\(/local/domain/0/hvdrv/[^/]*/[0-9]*/retarget\)/seq = .*|\1|p" | head -n 1; }
 # numbers FILE COLUMN
 numbers() { awk -v c="$2" '{ print $c }' "$1" | sort -n | awk '{ v[NR] = $1 } END { printf "p50 %.3f, p99 %.3f, max %.3f ms", v[int((NR + 1) / 2)] / 1e6, v[int(NR * 0.99 + 0.999)] / 1e6, v[NR] / 1e6 }'; }
 sums() { g "$1" textsum hvdrv .text .text.unlikely .rodata; }
-# one GUEST MODE: a line of freeze, stall, carried, ready, begun, done, read, write, flush, discard, write-zeroes into /run/lab/switches
-one() {
-    switch "$1" t "$2" --deadline $DEADLINE --timeout 90 || { bad "$1: switch to $2: $out"; return 1; }
-    # shellcheck disable=SC2046
-    xenstore-read $(for k in freeze-ns stall-ns carried carried-ready carried-begun carried-done carried-read carried-write carried-flush \
-        carried-discard carried-write-zeroes; do echo "$dir/$k"; done) | tr '\n' ' ' >>/run/lab/switches
-    echo >>/run/lab/switches
-    case $out in "$2, "*) ;; *) bad "$1: $out";; esac
-}
 # files GUEST DISK: copies, unpacks and compares files until /stop is there, with less memory left for its page cache than they
 # need; prints the rounds and how many pages the kernel has reclaimed
 files() {
@@ -93,15 +83,13 @@ for guest in $(echo "$C_guests" | tr , ' '); do
     load=$!
     [ "$C_others" = 0 ] || others $type
     sleep 2
-    dir=''
+    switch $type t paravirtual --deadline $DEADLINE && switch $type t virtual --deadline $DEADLINE	# the first ones, not counted
     i=0; while [ $i -lt "$C_n" ] || { [ $i -lt $((C_n * 4)) ] && ! enough $done; }; do
-        i=$((i + 1))
         # now and then a CPU waits with a record that is READY, the queue's lock held: others end unseen meanwhile
-        [ $((i % 2)) = 1 ] && gsh $type 'echo 1200000,0,0 >/sys/module/hvdrv/parameters/linger'
-        [ -n "$dir" ] || { switch $type t paravirtual --deadline $DEADLINE && switch $type t virtual --deadline $DEADLINE; dir=$(record_dir); }
-        one $type paravirtual && usleep 150000 && one $type virtual || break
-        usleep 150000
-        [ "$C_others" = 0 ] || [ $((i % 8)) != 4 ] || { aside $type f; aside $type m; }
+        gsh $type 'echo 1200000,0,0 >/sys/module/hvdrv/parameters/linger'
+        switches $type "$(domid $type)" t "$C_every" 150 $DEADLINE >>/run/lab/switches || { bad "$type: a switch failed"; break; }
+        i=$((i + C_every))
+        [ "$C_others" = 0 ] || [ $((i / C_every % 4)) != 2 ] || { aside $type f; aside $type m; }
     done
     [ $i -ge "$C_n" ] && ok "$type: pairs of switches: $i" || bad "$type: pairs of switches: $i of $C_n"
     is "$type: entry addresses are the same" "$(back $type address; back $type entry/submit; back $type entry/adopt)" "$before"

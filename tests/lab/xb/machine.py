@@ -13,7 +13,7 @@ import threading
 import time
 
 from . import debs, images, rootfs
-from .base import BenchError, build_dir, cache_dir, run, say
+from .base import LAB, BenchError, build_dir, cache_dir, run, say
 
 GUEST_OVERHEAD = 24          # MiB of Xen's per guest: page tables, grant and maptrack frames
 XEN_OVERHEAD = 160
@@ -26,6 +26,9 @@ def install_build(into):
     """`make install` of this build for dom0, with the shared libraries that its programs need; and the guest's part."""
     b = build_dir()
     run("install", ["make", "-s", "-C", b, "install", f"DESTDIR={into}"])
+    for src in sorted((LAB / "dom0progs").glob("*.c")):          # the bench's own programs in dom0, with the library as installed
+        run("dom0progs", ["cc", "-O2", "-Wall", "-o", into / "usr/bin" / src.stem, src, "-I", into / "usr/include", "-L", into / "usr/lib",
+                          "-lhvdrv", "-lxenstore"])
     shutil.rmtree(into / "usr/include", ignore_errors=True)
     prepare_repository(into)
     progs = [f for f in into.rglob("*") if f.is_file() and not f.is_symlink() and f.read_bytes()[:4] == b"\x7fELF"]
