@@ -7,23 +7,19 @@ copy_for_debs = rm -rf $(DEBS) && $(MKDIR_P) $(DEBS) && $(MAKE) $(AM_MAKEFLAGS) 
 # this make's variables are not those of a build of its own; its tests are `make check`
 build_debs = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u DESTDIR DEB_BUILD_PROFILES=nocheck \
 	DEB_BUILD_OPTIONS="nocheck noautodbgsym parallel=$$(nproc)" dpkg-buildpackage -us -uc
-.PHONY: debs guest-deb
+sum_of_sources = find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
+.PHONY: debs debs-current
 debs:
 	$(copy_for_debs)
-	cd $(debs_tree) && $(build_debs)
+	cd $(debs_tree) && $(sum_of_sources) >../sources && $(build_debs)
+	touch $(DEBS)/complete
 
-# what a guest needs, alone: nothing is compiled for it here
-GUEST_DEB = hvdrv-guest-dkms_$(PACKAGE_VERSION)_all.deb
-guest-deb: $(GUEST_DEB)
-$(GUEST_DEB): DEBS = debs-guest
-$(GUEST_DEB): $(GUEST_SRC) include/hvdrv/abi.h frontend/linux/60-hvdrv.rules frontend/linux/hvdrv.conf debian/changelog debian/control \
-		debian/rules debian/hvdrv-guest-dkms.dkms debian/hvdrv-guest-dkms.initramfs-hook debian/hvdrv-guest-dkms.install \
-		debian/hvdrv-guest-dkms.postinst debian/hvdrv-guest-dkms.manpages man/hvdrv-guest.7
-	$(copy_for_debs)
-	cd $(debs_tree) && $(build_debs) -A
-	cp $(DEBS)/$(GUEST_DEB) $@
-	rm -rf $(DEBS)
-CLEANFILES += $(GUEST_DEB)
+# unless those that are in debs/ were made of these sources
+debs-current:
+	rm -rf debs-now && $(MAKE) $(AM_MAKEFLAGS) distdir distdir=debs-now
+	cd debs-now && $(sum_of_sources) >../debs-now.sum; rm -rf ../debs-now
+	if test -e $(DEBS)/complete && cmp -s debs-now.sum $(DEBS)/sources; then :; else $(MAKE) $(AM_MAKEFLAGS) debs; fi
+	rm -f debs-now.sum
 clean-local: clean-debs
 clean-debs:
-	rm -rf debs debs-guest
+	rm -rf debs debs-now debs-now.sum

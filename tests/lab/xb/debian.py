@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Real Debian roots: dom0 with systemd and Debian's xen-utils, and a guest with the DKMS package."""
+"""Real Debian roots: dom0 with systemd and Debian's xen-utils, without hvdrv; a guest with the DKMS package, its root on hvdrv-root."""
 import os
 import pathlib
 import shutil
@@ -9,11 +9,11 @@ from . import debs, rootfs
 from .base import LAB, Skip, cached, run, sha
 
 COMMON = ["systemd-sysv", "udev", "dbus", "kmod", "procps", "e2fsprogs"]
-# what hvdrv's programs need at run time, the compiler for the scenario that generates in dom0
+# what hvdrv's packages depend on, and the compiler that they recommend: nothing is downloaded in the machine
 DOM0 = COMMON + ["xen-utils-4.17", "xenstore-utils", "bash-completion", "gcc", "libc6-dev", "libevent-core-2.1-7",
                  "libjson-c5", "libsodium23", "libconfig9", "libzydis4.0", "liburing2", "libseccomp2", "libelf1",
                  "libuuid1", "libxenmisc4.17", "iproute2"]
-GUEST = COMMON + ["dkms", "linux-headers-amd64", "fio"]
+GUEST = COMMON + ["dkms", "linux-headers-amd64", "initramfs-tools", "fio"]
 TRIM = ["drivers/gpu", "drivers/media", "drivers/net/ethernet", "drivers/net/wireless", "drivers/staging",
         "drivers/infiniband", "drivers/usb", "drivers/iio", "drivers/scsi", "drivers/hwmon", "drivers/input", "sound",
         "net/bluetooth", "net/wireless", "net/mac80211", "drivers/isdn", "drivers/bluetooth", "drivers/edac",
@@ -127,21 +127,26 @@ def dom0_initrd(agent, mods):
     return cached("dom0-debian-initrd", key, build)
 
 
-def guest(deb, agent, mods):
-    """A stock Debian guest on which the DKMS package was installed with apt: guest.ext4, and what mounts it."""
+def guest(deb, agent):
+    """A stock Debian guest on which the DKMS package was installed with apt: guest.ext4, install.log, and its own initrd.img."""
     xen = debs.xen_tree()
     release = (xen / "release").read_text()
-    key = sha((xen / ".key").read_text(), LAB / "xb" / "debian.py", deb, LAB / "guest-debian/units", LAB / "guest-debian/init", LAB / "agent", " ".join(mods),
-              debs.candidates("dkms", "linux-headers-amd64"))
+    key = sha((xen / ".key").read_text(), LAB / "xb" / "debian.py", deb, LAB / "guest-debian", LAB / "agent",
+              debs.candidates("dkms", "linux-headers-amd64", "initramfs-tools"))
 
     def build(d):
         root = d / "root"
-        # the kernel first: apt's installation of the package then builds the module for it
+        # a kernel and an initramfs of before: apt's installation of the package then builds the module, and brings it into the other
         hooks = [f'mkdir -p "$1/lib/modules" && cp -a {xen}/tree/lib/modules/{release} "$1/lib/modules/"',
                  f'copy-in {deb} /root',
-                 'chroot "$1" sh -c "apt-get install -y --no-install-recommends /root/*.deb"',
+                 f'copy-in {LAB}/guest-debian/initramfs /etc/initramfs-tools/conf.d',
+                 'printf "ext4\ncrc32c_generic\n" >"$1/etc/initramfs-tools/modules"',
+                 f'cp "$1"/usr/src/linux-headers-{release}/.config "$1/boot/config-{release}"; : >"$1/boot/vmlinuz-{release}"',
+                 f'chroot "$1" update-initramfs -c -k {release}',
+                 f'chroot "$1" sh -c "cd /root && apt-get install -y --no-install-recommends ./{deb.name}" >"{d}/install.log" 2>&1',
                  f'chroot "$1" modinfo -k {release} -n hvdrv']
         debootstrap(root, GUEST, hooks)
+        shutil.copy(root / f"boot/initrd.img-{release}", d / "initrd.img")
         for t in TRIM:
             shutil.rmtree(root / "lib/modules" / release / "kernel" / t, ignore_errors=True)
         run("purge", ["chroot", root, "sh", "-c", "rm -rf /usr/lib/gcc /usr/src/linux-headers-* /var/lib/apt/lists/* "
@@ -156,8 +161,5 @@ def guest(deb, agent, mods):
         rootfs.copy_libs_flat(root / "usr/lib/x86_64-linux-gnu", [agent / "labd"], xen / "tree")
         make_ext4(root, d / "guest.ext4", "labguest", 96)
         shutil.rmtree(root)
-        ini = early_root(d, LAB / "guest-debian/init", xen, release, mods)
-        rootfs.pack(ini, d / "initrd.cpio.gz")
-        shutil.rmtree(ini)
 
     return cached("guest-debian", key, build)

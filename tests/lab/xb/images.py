@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The images: dom0 (mini, debian), the guest's initramfs, the disk of tools that guests share."""
+import functools
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 
 from . import debian, debs, rootfs
-from .base import LAB, BenchError, build_dir, cached, run, sha
+from .base import LAB, SRC, BenchError, build_dir, cached, run, sha
 
 RECIPES = sha(LAB / "xb", LAB / "dom0", LAB / "guest", LAB / "agent")
 
@@ -173,22 +175,36 @@ def dom0_debian_initrd():
     return debian.dom0_initrd(agent(), [*DOM0_MODS, "overlay"])
 
 
-def guest_debian(deb=None):
-    """A stock Debian guest with the extension's package (built by `make guest-deb`) installed by apt."""
-    return debian.guest(deb or guest_deb(), agent(), ["xen-blkfront", "ext4", "crc32c_generic"])
+def guest_debian():
+    """A stock Debian guest with the extension's package installed by apt."""
+    return debian.guest(next(packages().glob("hvdrv-guest-dkms_*.deb")), agent())
 
 
-def guest_deb():
-    """The extension's package, made of this build."""
-    run("guest-deb", ["make", "-s", "-C", build_dir(), "guest-deb"])
-    return next(iter(sorted(build_dir().glob("hvdrv-guest-dkms_*.deb"))))
+@functools.lru_cache(None)
+def packages():
+    """The folder with this build's Debian packages."""
+    run("packages", ["make", "-s", "-C", build_dir(), "debs-current"])
+    return build_dir() / "debs"
+
+
+def next_packages(into):
+    """The packages for dom0, the same ones as another version, into a folder."""
+    for deb in sorted(d for d in packages().glob("*_amd64.deb") if "-dev_" not in d.name):
+        d = into / "unpacked" / deb.name
+        d.parent.mkdir(parents=True, exist_ok=True)
+        run("next version", ["dpkg-deb", "-R", deb, d])
+        control = d / "DEBIAN/control"
+        version = re.search(r"(?m)^Version: (.*)$", control.read_text())[1]
+        control.write_text(re.sub(rf"(?m)^(Version: |Depends: .*\(= ){re.escape(version)}", rf"\g<1>{version}+1", control.read_text()))
+        run("next version", ["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", d, into])
+    shutil.rmtree(into / "unpacked")
 
 
 def debian_files(into):
     """What the Debian boot has beside its scenario, as xenbox's options; its writable files in the folder `into`.
 
     /dev/disk/by-id/virtio-labdisk1 is the guest's root, labdisk2 its data: a filesystem that holds `before` and its
-    checksum, as an earlier boot of dom0 would have left it. The guest stands in /etc/xen/auto.
+    checksum, as an earlier boot of dom0 would have left it. /root/next has the packages as of a next version.
     """
     img = guest_debian()
     root, data = into / "guest.ext4", into / "data.ext4"
@@ -199,4 +215,6 @@ def debian_files(into):
     (old / "before").write_bytes(blob)
     (old / "sums").write_text(f"{hashlib.sha256(blob).hexdigest()}  before\n")
     run("guest data", ["mke2fs", "-q", "-t", "ext4", "-d", old, data, "64M"])
-    return ["--disk", root, "--disk", data, "--file", f"{LAB / 'guest-debian/deb.cfg'}:/etc/xen/auto/deb.cfg"]
+    next_packages(into / "next")
+    return ["--disk", root, "--disk", data, "--file", into / "next", "--file", f"{SRC}/docs/tour.md",
+            "--file", img / "install.log"]

@@ -23,9 +23,8 @@ NVME2_MIB = 32
 
 
 def install_build(into):
-    """`make install` of this build for dom0, with the shared libraries that its programs need; and the guest's part."""
-    b = build_dir()
-    run("install", ["make", "-s", "-C", b, "install", f"DESTDIR={into}"])
+    """`make install` of this build for dom0, with the shared libraries that its programs need."""
+    run("install", ["make", "-s", "-C", build_dir(), "install", f"DESTDIR={into}"])
     for src in sorted((LAB / "dom0progs").glob("*.c")):          # the bench's own programs in dom0, with the library as installed
         run("dom0progs", ["cc", "-O2", "-Wall", "-o", into / "usr/bin" / src.stem, src, "-I", into / "usr/include", "-L", into / "usr/lib",
                           "-lhvdrv", "-lxenstore"])
@@ -33,7 +32,6 @@ def install_build(into):
     prepare_repository(into)
     progs = [f for f in into.rglob("*") if f.is_file() and not f.is_symlink() and f.read_bytes()[:4] == b"\x7fELF"]
     rootfs.copy_libs(into, progs, debs.xen_tree() / "tree")
-    return b
 
 
 def prepare_repository(into):
@@ -114,7 +112,13 @@ class Machine:
         images.tools()
         over = self.run / "root"
         over.mkdir()
-        self.build = install_build(over)
+        self.build = build_dir()
+        if o.dom0 == "mini":
+            install_build(over)
+        else:
+            (over / "root").mkdir()
+            for f in images.packages().glob("*.deb"):
+                shutil.copy(f, over / "root")
         for spec in o.file:
             src, _, dst = spec.partition(":")
             dst = over / (dst.lstrip("/") if dst else "root/" + os.path.basename(src.rstrip("/")))
@@ -171,10 +175,6 @@ class Machine:
             parts = [images.dom0_debian_initrd() / "initrd.cpio.gz"]
             moved = self.run / "moved"
             moved.mkdir()
-            if (over / "lib/systemd").exists():
-                shutil.move(over / "lib/systemd", over / "usr/lib/systemd")
-            for lib in ("lib", "lib64"):           # Debian's own packages are there, and these are links there
-                shutil.rmtree(over / lib, ignore_errors=True)
             over.rename(moved / "overlay")
             over = moved
         rootfs.pack(over, self.run / "over.cpio.gz")
