@@ -68,16 +68,21 @@ static int read_record(struct hv_host *h, hv_txn t, void *arg)
 	return 0;
 }
 
+static bool is_revert(const struct record *r)
+{
+	return r->who && !strncmp(r->who, "revert-of:", 10);
+}
+
 static int switch_ended(struct hv_waiter *w, const struct record *r, struct hvdrv_switch *sw)
 {
 	*sw = r->sw;
 	/* the record is that of a switch back: ours was not taken over, and is overwritten already */
-	if (r->who && !strncmp(r->who, "revert-of:", 10))
+	if (is_revert(r))
 		return hv_err(&w->h->e, ECANCELED, "the guest did not take over its requests in time: %s", hv_is(r->result, "committed") ?
 			      "it was switched back" : "it could not be switched back, see hvdrvd's log");
 	if (hv_is(r->result, "committed"))
 		return 0;
-	return hv_err(&w->h->e, ECANCELED, "%s: %s", hv_is(r->result, "undone") ? "nothing was changed" : "it is switched back",
+	return hv_err(&w->h->e, ECANCELED, "%s: %s", hv_is(r->result, "undone") ? "nothing was changed" : "the guest keeps the driver that it had",
 		      r->reason && *r->reason ? r->reason : "see hvdrvd's log");
 }
 
@@ -108,40 +113,54 @@ static bool look_at_refresh(struct hv_waiter *w, int *rc)
 	return true;
 }
 
-/* True: it is over, *rc tells how. mode NULL: a refresh. */
-static bool look_at_switch(struct hv_waiter *w, const char *mode, uint64_t before, struct hvdrv_switch *sw, int *rc)
+enum how { UNDER_WAY, LATE, OVER };
+
+/* OVER: *rc tells how. LATE: the guest has not taken over, hvdrvd is about to switch back. mode NULL: a refresh. */
+static enum how look_at_switch(struct hv_waiter *w, const char *mode, uint64_t before, struct hvdrv_switch *sw, int *rc)
 {
 	struct record r = { .dir = w->at.admin };
-	bool running, over;
+	enum how how = UNDER_WAY;
+	bool running;
 
 	hv_transact(w->h->host, read_record, &r);
 	running = hv_is(r.result, "running");
 	/* what policy had begun before it was told is not the answer */
 	if (!running && r.sw.seq > before && !hv_is(r.who, "policy")) {
-		*rc = switch_ended(w, &r, sw);
-		over = true;
+		how = hv_is(r.result, "unconfirmed") && !is_revert(&r) ? LATE : OVER;
+		if (how == OVER)
+			*rc = switch_ended(w, &r, sw);
 	} else if (!mode) {
-		over = look_at_refresh(w, rc);
-	} else {
-		over = !running && in_force(w, mode);	/* it was already, or policy has been there before */
-		if (over)
-			*rc = 0;
+		how = look_at_refresh(w, rc) ? OVER : UNDER_WAY;
+	} else if (!running && in_force(w, mode)) {		/* it was already, or policy has been there before */
+		how = OVER;
+		*rc = 0;
 	}
 	forget(&r);
-	return over;
+	return how;
+}
+
+static int too_long(struct hv_waiter *w, int rc, bool late, unsigned int timeout)
+{
+	if (rc == -EINTR)
+		return hv_err(&w->h->e, EINTR, "interrupted: the switch goes on, see `hvdrv show`");
+	if (late)
+		return hv_err(&w->h->e, ECANCELED, "the guest did not take over its requests in time, and is not switched back yet: see `hvdrv show`");
+	return hv_err(&w->h->e, ETIMEDOUT, "the switch did not end within %u s: see hvdrvd's log", timeout);
 }
 
 static int wait_switched(struct hv_waiter *w, const char *mode, uint64_t before, unsigned int timeout, struct hvdrv_switch *sw)
 {
+	bool late = false;
 	int rc = 0;
 
 	for (;;) {
-		if (look_at_switch(w, mode, before, sw, &rc))
+		enum how how = look_at_switch(w, mode, before, sw, &rc);
+
+		if (how == OVER)
 			return rc;
-		if (rc == -EINTR)
-			return hv_err(&w->h->e, EINTR, "interrupted: the switch goes on, see `hvdrv show`");
+		late |= how == LATE;
 		if (rc)
-			return hv_err(&w->h->e, ETIMEDOUT, "the switch did not end within %u s: see hvdrvd's log", timeout);
+			return too_long(w, rc, late, timeout);
 		rc = hv_wait_change(w);
 	}
 }

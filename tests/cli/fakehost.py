@@ -62,18 +62,28 @@ def send(conn, kind, req, txn, text):
 
 
 def switch(store, at, back, good, late):
-    """A switch as hvdrvd records it; one that is undone is not tried again. Late: not taken over, and switched back."""
+    """A switch as hvdrvd records it; one that is undone is not tried again. Late: not taken over, switched back when that was read."""
     seq = 1 + int(store.nodes.get(at + "/retarget/seq", "0"))
     record = {"from": store.nodes[back + "/mode"], "to": store.nodes[at + "/want"], "who": "admin", "freeze-ns": 848000,
               "stall-ns": 5250000, "carried-ready": 4, "carried-begun": 28, "carried-done": 1,
               "reason": "" if good else "the guest is paused: `xl unpause` it first", "seq": seq,
               "state": "done", "result": "committed" if good else "undone"}
     if late:
-        record.update({"from": record["to"], "to": record["from"], "who": "revert-of:%d" % seq, "seq": seq + 1})
+        record.update({"result": "unconfirmed", "reason": "the guest did not take over its requests in time"})
     if good and not late:
         store.write(back + "/mode", record["to"])
     else:
         store.nodes[at + "/want"] = store.nodes[back + "/mode"]
+    record_switch(store, at, record)
+
+
+def switch_back(store, at):
+    seq, come_from = int(store.nodes[at + "/retarget/seq"]), store.nodes[at + "/retarget/from"]
+    record_switch(store, at, {"from": store.nodes[at + "/retarget/to"], "to": come_from, "who": "revert-of:%d" % seq, "seq": seq + 1,
+                              "reason": "", "result": "committed"})
+
+
+def record_switch(store, at, record):
     for key, value in record.items():
         store.write(at + "/retarget/" + key, str(value))
 
@@ -100,6 +110,8 @@ def react(store):
                 store.rm(p)
         elif request.startswith("detach"):
             store.write(at + "/status", "in-use")
+        elif store.nodes.get(at + "/retarget/result") == "unconfirmed":
+            switch_back(store, at)
         elif request == "resize":
             store.write(back + "/limits/sectors", "16384")
             store.write(at + "/resize", "done")

@@ -38,7 +38,7 @@ raw() {
 aside() {
     for m in paravirtual virtual; do
         if out=$(hvdrv retarget "$1" "$2" $m --deadline $DEADLINE --timeout 90 2>&1); then asides=$((asides + 1)); continue; fi
-        case $out in *"it is switched back"*) note "$1/$2: to $m: the guest was late";; *) bad "$1/$2: switch to $m: $out";; esac
+        case $out in *"it was switched back"*) note "$1/$2: to $m: the guest was late";; *) bad "$1/$2: switch to $m: $out";; esac
     done
 }
 # others GUEST: two more disks and their loads; others_end: what these have shown
