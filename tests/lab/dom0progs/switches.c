@@ -38,25 +38,38 @@ static bool late(const char *why)
 	return strstr(why, "did not take over its requests") || strstr(why, "stayed in the driver for") || strstr(why, "did not hold it within");
 }
 
-/* Folders are /local/domain/0/hvdrv/DOMID/ID; the device is the only one of that name. */
+static bool is(struct xs_handle *xs, const char *dir, const char *key, const char *value)
+{
+	char path[192], *s;
+	bool same;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, key);
+	s = xs_read(xs, XBT_NULL, path, NULL);
+	same = s && !strcmp(s, value);
+	free(s);
+	return same;
+}
+
+/* The device's folder is /local/domain/0/hvdrv/UUID/ID: hvdrv-xenstore(7). */
 static int find_record(struct ctx *c, const char *domid)
 {
-	char dir[96], path[160];
-	unsigned int n = 0;
-	char **ids;
+	static const char top[] = "/local/domain/0/hvdrv";
+	unsigned int n = 0, m = 0;
+	char **uuids = xs_directory(c->xs, XBT_NULL, top, &n);
 
-	snprintf(dir, sizeof(dir), "/local/domain/0/backend/hvdrv/%s", domid);
-	ids = xs_directory(c->xs, XBT_NULL, dir, &n);
 	for (unsigned int i = 0; i < n; i++) {
-		char *name;
+		char dir[128], **ids;
 
-		snprintf(path, sizeof(path), "%s/%s/name", dir, ids[i]);
-		name = xs_read(c->xs, XBT_NULL, path, NULL);
-		if (name && !strcmp(name, c->name))
-			snprintf(c->record, sizeof(c->record), "/local/domain/0/hvdrv/%s/%s/retarget/carried-", domid, ids[i]);
-		free(name);
+		snprintf(dir, sizeof(dir), "%s/%s", top, uuids[i]);
+		ids = xs_directory(c->xs, XBT_NULL, dir, &m);
+		for (unsigned int k = 0; ids && k < m; k++) {
+			snprintf(dir, sizeof(dir), "%s/%s/%s", top, uuids[i], ids[k]);
+			if (is(c->xs, dir, "domid", domid) && is(c->xs, dir, "name", c->name))
+				snprintf(c->record, sizeof(c->record), "%s/retarget/carried-", dir);
+		}
+		free(ids);
 	}
-	free(ids);
+	free(uuids);
 	return *c->record ? 0 : -1;
 }
 
