@@ -3,6 +3,7 @@
 # C_guests: TYPE of Debian's own kernel, TYPE:next of its backports'
 . /lab/lib.sh
 # slow, so that there is something to carry
+! grep -q '^null_blk ' /proc/modules || until_ok 20 rmmod null_blk || bad "another scenario's slow device is in use still"
 ins null_blk nr_devices=1 gb=1 memory_backed=1 discard=1 irqmode=2 completion_nsec=60000000 || { bad "the slow device"; exit 1; }
 DEADLINE=2000000000
 image() { json_of "$1" m image; }
