@@ -10,7 +10,7 @@ libcore_la_SOURCES = \
 	libhvdrv/util/str.c libhvdrv/util/str.h libhvdrv/util/table.c libhvdrv/util/table.h libhvdrv/util/exit.h \
 	libhvdrv/util/log.c libhvdrv/util/log.h libhvdrv/util/sock.c libhvdrv/util/sock.h libhvdrv/util/list.h \
 	libhvdrv/util/depriv.c libhvdrv/util/depriv.h libhvdrv/util/notify.c libhvdrv/util/notify.h \
-	libhvdrv/util/hist.c libhvdrv/util/hist.h libhvdrv/util/fault.h \
+	libhvdrv/util/hist.c libhvdrv/util/hist.h libhvdrv/util/json.h libhvdrv/util/fault.h \
 	libhvdrv/core/params.c libhvdrv/core/params.h libhvdrv/core/keys.c libhvdrv/core/keys.h \
 	libhvdrv/core/record.c libhvdrv/core/record.h libhvdrv/host/host.c libhvdrv/host/host.h
 libcore_la_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)

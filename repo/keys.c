@@ -12,6 +12,7 @@
 #include "key.h"
 #include "util/exit.h"
 #include "util/file.h"
+#include "util/json.h"
 #include "util/str.h"
 #include "util/table.h"
 
@@ -75,11 +76,6 @@ int cmd_keygen(struct opts *o)
 
 /* ---- keys ---- */
 
-static void add(struct json_object *o, const char *k, const char *v)
-{
-	json_object_object_add(o, k, json_object_new_string(v));
-}
-
 static bool has_secret(const struct opts *o, const char *name)
 {
 	char path[PATH_MAX];
@@ -93,21 +89,21 @@ static struct json_object *row_of(const struct opts *o, const struct hv_key *k, 
 	struct json_object *row = json_object_new_object();
 	char text[33], day[16];
 
-	add(row, "name", k->name);
+	hv_json_add(row, "name", k->name);
 	hv_key_fingerprint(k->pub, text);
-	add(row, "fingerprint", text);
+	hv_json_add(row, "fingerprint", text);
 	if (*k->vendor)
-		add(row, "vendor", k->vendor);
+		hv_json_add(row, "vendor", k->vendor);
 	if (k->expires) {
 		hv_day_print(k->expires - 1, day);
-		add(row, "expires", day);
+		hv_json_add(row, "expires", day);
 	}
-	add(row, "secret", has_secret(o, k->name) ? "yes" : "no");
-	add(row, "state", k->revoked ? "revoked" : hv_key_good(k, now, k->vendor, NULL) ? "expired" : "good");
+	hv_json_add(row, "secret", has_secret(o, k->name) ? "yes" : "no");
+	hv_json_add(row, "state", k->revoked ? "revoked" : hv_key_good(k, now, k->vendor, NULL) ? "expired" : "good");
 	if (k->revoked) {
 		hv_day_print(k->revoked, day);
-		add(row, "revoked", day);
-		add(row, "reason", k->reason);
+		hv_json_add(row, "revoked", day);
+		hv_json_add(row, "reason", k->reason);
 	}
 	return row;
 }

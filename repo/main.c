@@ -19,6 +19,7 @@
 #include "key.h"
 #include "util/exit.h"
 #include "util/file.h"
+#include "util/json.h"
 #include "util/str.h"
 #include "util/table.h"
 
@@ -251,11 +252,6 @@ struct lister {
 	struct hv_keyring ring;
 };
 
-static void add(struct json_object *o, const char *k, const char *v)
-{
-	json_object_object_add(o, k, json_object_new_string(v));
-}
-
 static const char *signer(const struct hv_image *img, const struct hv_keyring *ring, struct hv_err *e)
 {
 	int k = hv_image_verify(img, ring, e);
@@ -271,30 +267,30 @@ static struct json_object *row_of(const char *id, const struct hv_image *img, co
 	struct hv_err e;
 	const char *by;
 
-	add(row, "id", id);
+	hv_json_add(row, "id", id);
 	snprintf(shown, sizeof(shown), "%.12s", id);
-	add(row, "short_id", shown);
+	hv_json_add(row, "short_id", shown);
 	if (!img) {
-		add(row, "state", "damaged");
-		add(row, "reason", why);
+		hv_json_add(row, "state", "damaged");
+		hv_json_add(row, "reason", why);
 		return row;
 	}
 	by = signer(img, ring, &e);
-	add(row, "device", h->device);
-	add(row, "class", h->class);
-	add(row, "mode", h->mode);
+	hv_json_add(row, "device", h->device);
+	hv_json_add(row, "class", h->class);
+	hv_json_add(row, "mode", h->mode);
 	snprintf(os, sizeof(os), "%s %s", h->os, h->releases);
-	add(row, "os", os);
-	add(row, "arch", h->os_arch);
-	add(row, "features", h->features);
+	hv_json_add(row, "os", os);
+	hv_json_add(row, "arch", h->os_arch);
+	hv_json_add(row, "features", h->features);
 	json_object_object_add(row, "version", json_object_new_int(h->version));
 	json_object_object_add(row, "size_bytes", json_object_new_int(h->payload_size));
 	json_object_object_add(row, "created", json_object_new_int64(h->created));
-	add(row, "state", by ? "ok" : "refused");
+	hv_json_add(row, "state", by ? "ok" : "refused");
 	if (by)
-		add(row, "signed_by", by);
+		hv_json_add(row, "signed_by", by);
 	else
-		add(row, "reason", e.text);
+		hv_json_add(row, "reason", e.text);
 	return row;
 }
 

@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 #include "core/retarget.h"
 #include "daemon.h"
+#include "util/json.h"
 
 #define FIRST_POWER 10		/* buckets that are told: the powers of two from a microsecond to eight seconds */
 #define LAST_POWER 33
@@ -16,11 +17,6 @@ enum { VIRTUAL, PARAVIRTUAL, MODES };
 static const char *const modes[MODES] = { "virtual", "paravirtual" };
 static const int mode_of[WIRE_DIRECT] = { [WIRE_BLKIF] = VIRTUAL, [WIRE_NVME] = PARAVIRTUAL, [WIRE_VIRTQ] = VIRTUAL };
 static const char *const askers[COUNT_ASKERS] = { "admin", "policy", "revert" };
-
-static void add_u64(struct json_object *o, const char *k, uint64_t v)
-{
-	json_object_object_add(o, k, json_object_new_uint64(v));
-}
 
 static void add_time(struct json_object *o, const char *k, time_t t)
 {
@@ -89,11 +85,11 @@ static void add_times(struct json_object *row, const char *key, const struct hv_
 {
 	struct json_object *o = json_object_new_object(), *buckets = json_object_new_array();
 
-	add_u64(o, "count", h->count);
-	add_u64(o, "sum_ns", h->sum);
-	add_u64(o, "p50_ns", hv_hist_quantile(h, 500));
-	add_u64(o, "p99_ns", hv_hist_quantile(h, 990));
-	add_u64(o, "max_ns", h->max);
+	hv_json_add_u64(o, "count", h->count);
+	hv_json_add_u64(o, "sum_ns", h->sum);
+	hv_json_add_u64(o, "p50_ns", hv_hist_quantile(h, 500));
+	hv_json_add_u64(o, "p99_ns", hv_hist_quantile(h, 990));
+	hv_json_add_u64(o, "max_ns", h->max);
 	for (unsigned int p = FIRST_POWER; p <= LAST_POWER; p++)
 		add_pair(buckets, 1ull << p, hv_hist_below(h, p));
 	json_object_object_add(o, "buckets", buckets);
@@ -108,7 +104,7 @@ static void add_by(struct json_object *row, const struct dev_counts *c)
 		struct json_object *o = json_object_new_object();
 
 		for (int r = HV_RT_COMMITTED; r < HV_RT_RESULTS; r++)
-			add_u64(o, hv_retarget_result_name(r), c->switches[r][who]);
+			hv_json_add_u64(o, hv_retarget_result_name(r), c->switches[r][who]);
 		json_object_object_add(by, askers[who], o);
 	}
 	json_object_object_add(row, "by", by);
@@ -125,11 +121,11 @@ static void add_switches(struct json_object *row, const struct dev_counts *c)
 
 		for (int who = 0; who < COUNT_ASKERS; who++)
 			n += c->switches[r][who];
-		add_u64(o, hv_retarget_result_name(r), n);
+		hv_json_add_u64(o, hv_retarget_result_name(r), n);
 	}
 	add_by(o, c);
 	for (int i = 0; i < COUNT_KINDS; i++)
-		add_u64(o, kinds[i], c->carried[i]);
+		hv_json_add_u64(o, kinds[i], c->carried[i]);
 	add_times(o, "freeze", &c->freeze);
 	add_times(o, "stall", &c->stall);
 	json_object_object_add(row, "switches", o);
@@ -157,11 +153,11 @@ static void add_latency(struct json_object *row, const struct wire_stats *s)
 
 	for (int b = 0; b < WIRE_HIST; b++)
 		total += s->latency[b];
-	add_u64(row, "latency_count", total);
-	add_u64(row, "latency_sum_ns", s->latency_ns);
-	add_u64(row, "latency_p50_ns", quantile(s->latency, total, 500));
-	add_u64(row, "latency_p99_ns", quantile(s->latency, total, 990));
-	add_u64(row, "latency_max_ns", quantile(s->latency, total, 1000));
+	hv_json_add_u64(row, "latency_count", total);
+	hv_json_add_u64(row, "latency_sum_ns", s->latency_ns);
+	hv_json_add_u64(row, "latency_p50_ns", quantile(s->latency, total, 500));
+	hv_json_add_u64(row, "latency_p99_ns", quantile(s->latency, total, 990));
+	hv_json_add_u64(row, "latency_max_ns", quantile(s->latency, total, 1000));
 	/* the last bucket holds what is above all powers, too */
 	for (unsigned int p = 1; p < WIRE_HIST && p <= LAST_POWER; p++) {
 		below += s->latency[p - 1];
@@ -177,13 +173,13 @@ static void add_requests(struct json_object *row, const struct wire_stats *s)
 
 	for (int i = 0; i < HVDRV_OPS; i++) {
 		snprintf(key, sizeof(key), "%s_requests", ops[i]);
-		add_u64(row, key, s->requests[i]);
+		hv_json_add_u64(row, key, s->requests[i]);
 		if (i == HVDRV_OP_FLUSH)
 			continue;
 		snprintf(key, sizeof(key), "%s_bytes", ops[i]);
-		add_u64(row, key, s->bytes[i]);
+		hv_json_add_u64(row, key, s->bytes[i]);
 	}
-	add_u64(row, "errors", s->errors);
+	hv_json_add_u64(row, "errors", s->errors);
 }
 
 static void add_counts(struct json_object *row, const struct wire_stats *s)
@@ -191,16 +187,16 @@ static void add_counts(struct json_object *row, const struct wire_stats *s)
 	struct json_object *rej = json_object_new_object();
 
 	add_requests(row, s);
-	add_u64(row, "orphans", s->orphans);
-	add_u64(row, "turns", s->turns);
-	add_u64(row, "copy_hypercalls", s->copies);
-	add_u64(row, "pool_requests", s->pool_requests);
-	add_u64(row, "passthrough_requests", s->passed);
-	add_u64(row, "events_sent", s->events_out);
-	add_u64(row, "events_received", s->events_in);
+	hv_json_add_u64(row, "orphans", s->orphans);
+	hv_json_add_u64(row, "turns", s->turns);
+	hv_json_add_u64(row, "copy_hypercalls", s->copies);
+	hv_json_add_u64(row, "pool_requests", s->pool_requests);
+	hv_json_add_u64(row, "passthrough_requests", s->passed);
+	hv_json_add_u64(row, "events_sent", s->events_out);
+	hv_json_add_u64(row, "events_received", s->events_in);
 	add_latency(row, s);
 	for (int i = 1; i < HV_REJECTS; i++)
-		add_u64(rej, hv_reject_name(i), s->rejects[i]);
+		hv_json_add_u64(rej, hv_reject_name(i), s->rejects[i]);
 	json_object_object_add(row, "rejects", rej);
 }
 
@@ -220,7 +216,7 @@ static void add_guest(struct json_object *all, const struct guest_told *g)
 
 	json_object_object_add(o, "counted_by", json_object_new_string("guest"));
 	add_requests(o, &g->as);
-	add_u64(o, "looks", g->looks);
+	hv_json_add_u64(o, "looks", g->looks);
 	json_object_object_add(all, "direct", o);
 }
 
@@ -236,9 +232,9 @@ void count_add_served(struct json_object *row, const struct wire_counts *c, cons
 	}
 	add_to(&sum, &g->as);
 	add_counts(row, &sum);
-	add_u64(row, "in_flight", c->inflight + g->in_flight);
-	add_u64(row, "waiting_for_turn", c->waiting);
-	add_u64(row, "pool_pages", c->pool_pages);
+	hv_json_add_u64(row, "in_flight", c->inflight + g->in_flight);
+	hv_json_add_u64(row, "waiting_for_turn", c->waiting);
+	hv_json_add_u64(row, "pool_pages", c->pool_pages);
 	for (int m = 0; m < MODES; m++) {
 		struct json_object *o = json_object_new_object();
 
@@ -254,7 +250,7 @@ void count_add_device(struct json_object *row, const struct dev *v)
 {
 	if (v->phase == DEV_LIVE) {
 		add_time(row, "served_since", v->counts.served);
-		add_u64(row, "served_ns", hv_now_ns() - v->counts.served_ns);
+		hv_json_add_u64(row, "served_ns", hv_now_ns() - v->counts.served_ns);
 	}
 	add_switches(row, &v->counts);
 }

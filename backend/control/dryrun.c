@@ -12,6 +12,7 @@
 #include <json-c/json.h>
 #include "core/journal.h"
 #include "daemon.h"
+#include "util/json.h"
 
 /* Can its journal be made? */
 static int check_journal(struct daemon *d, struct hv_err *e)
@@ -104,24 +105,10 @@ static int try(struct dev *v, const char *mode, char *text, size_t size, struct 
 	return 0;
 }
 
-static const char *text_of(struct json_object *q, const char *key)
-{
-	struct json_object *v;
-
-	return json_object_object_get_ex(q, key, &v) && json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
-}
-
-static int64_t number_of(struct json_object *q, const char *key)
-{
-	struct json_object *v;
-
-	return json_object_object_get_ex(q, key, &v) && json_object_is_type(v, json_type_int) ? json_object_get_int64(v) : -1;
-}
-
 struct json_object *dry_run(struct daemon *d, struct json_object *question, bool again)
 {
-	int64_t domid = number_of(question, "domid"), id = number_of(question, "id");
-	const char *mode = text_of(question, "mode");
+	int64_t domid = hv_json_int(question, "domid"), id = hv_json_int(question, "id");
+	const char *mode = hv_json_text(question, "mode");
 	struct dom *dom = domid >= 0 && domid < 32768 ? dom_find(d, domid) : NULL;
 	struct dev *v = dom && id >= 0 && id <= HV_ID_MAX ? dev_find(dom, id) : NULL;
 	struct json_object *o;

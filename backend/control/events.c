@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 #include "daemon.h"
+#include "util/json.h"
 #include "util/sock.h"
 
 struct listener {
@@ -125,16 +126,6 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 /* ---- events ---- */
 
-static void add(struct json_object *o, const char *k, const char *v)
-{
-	json_object_object_add(o, k, json_object_new_string(v));
-}
-
-static void add_u64(struct json_object *o, const char *k, uint64_t v)
-{
-	json_object_object_add(o, k, json_object_new_uint64(v));
-}
-
 static void add_now(struct json_object *o)
 {
 	struct timespec ts;
@@ -144,7 +135,7 @@ static void add_now(struct json_object *o)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", gmtime_r(&ts.tv_sec, &tm));
 	snprintf(text, sizeof(text), "%s.%03ldZ", day, ts.tv_nsec / 1000000);
-	add(o, "time", text);
+	hv_json_add(o, "time", text);
 }
 
 /* NULL: nobody listens. */
@@ -156,11 +147,11 @@ static struct json_object *event_new_of(struct dom *dom, const char *what)
 	if (!ls || !ls->n)
 		return NULL;
 	o = json_object_new_object();
-	add(o, "event", what);
-	add_u64(o, "seq", ++ls->seq);
+	hv_json_add(o, "event", what);
+	hv_json_add_u64(o, "seq", ++ls->seq);
 	add_now(o);
-	add(o, "domain", dom->name);
-	add_u64(o, "domid", dom->domid);
+	hv_json_add(o, "domain", dom->name);
+	hv_json_add_u64(o, "domid", dom->domid);
 	return o;
 }
 
@@ -180,8 +171,8 @@ static struct json_object *event_new_dev(struct dev *v, const char *what)
 	struct json_object *o = event_new_of(v->dom, what);
 
 	if (o) {
-		add(o, "device", v->params.name);
-		add_u64(o, "id", v->id.id);
+		hv_json_add(o, "device", v->params.name);
+		hv_json_add_u64(o, "id", v->id.id);
 	}
 	return o;
 }
@@ -192,9 +183,9 @@ void event_state(struct dev *v, const char *state, const char *reason)
 
 	if (!o)
 		return;
-	add(o, "state", state);
+	hv_json_add(o, "state", state);
 	if (reason)
-		add(o, "reason", reason);
+		hv_json_add(o, "reason", reason);
 	tell(v->dom, o);
 }
 
@@ -203,10 +194,10 @@ static struct json_object *switch_event(struct dev *v, const char *what, const s
 	struct json_object *o = event_new_dev(v, what);
 
 	if (o) {
-		add_u64(o, "switch", n->seq);
-		add(o, "who", n->who);
-		add(o, "from", n->from);
-		add(o, "to", n->to);
+		hv_json_add_u64(o, "switch", n->seq);
+		hv_json_add(o, "who", n->who);
+		hv_json_add(o, "from", n->from);
+		hv_json_add(o, "to", n->to);
 	}
 	return o;
 }
@@ -226,12 +217,12 @@ void event_switch_end(struct dev *v, const struct switch_note *n)
 
 	if (!o)
 		return;
-	add(o, "result", hv_retarget_result_name(n->result));
-	add(o, "reason", n->reason);
-	add_u64(o, "freeze_ns", n->freeze_ns);
-	add_u64(o, "stall_ns", n->stall_ns);
+	hv_json_add(o, "result", hv_retarget_result_name(n->result));
+	hv_json_add(o, "reason", n->reason);
+	hv_json_add_u64(o, "freeze_ns", n->freeze_ns);
+	hv_json_add_u64(o, "stall_ns", n->stall_ns);
 	for (int i = 0; i < COUNT_KINDS; i++)
-		add_u64(o, kinds[i], n->carried[i]);
+		hv_json_add_u64(o, kinds[i], n->carried[i]);
 	tell(v->dom, o);
 }
 
@@ -241,9 +232,9 @@ static void worker_event(struct dom *dom, const char *what, pid_t pid, const cha
 
 	if (!o)
 		return;
-	add_u64(o, "pid", pid);
+	hv_json_add_u64(o, "pid", pid);
 	if (reason)
-		add(o, "reason", reason);
+		hv_json_add(o, "reason", reason);
 	tell(dom, o);
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <json-c/json.h>
 #include "daemon.h"
+#include "util/json.h"
 #include "util/sock.h"
 
 #define MAX_CLIENTS 32
@@ -57,17 +58,12 @@ static void answer(struct client *c, struct json_object *o)
 	json_object_put(o);
 }
 
-static void add(struct json_object *o, const char *k, const char *v)
-{
-	json_object_object_add(o, k, json_object_new_string(v));
-}
-
 static void answer_error(struct client *c, int code, const char *text)
 {
 	struct json_object *o = json_object_new_object();
 
 	json_object_object_add(o, "error", json_object_new_int(code));
-	add(o, "text", text);
+	hv_json_add(o, "text", text);
 	answer(c, o);
 }
 
@@ -108,7 +104,7 @@ static void ping(struct client *c)
 {
 	struct json_object *o = json_object_new_object();
 
-	add(o, "version", PACKAGE_VERSION);
+	hv_json_add(o, "version", PACKAGE_VERSION);
 	json_object_object_add(o, "pid", json_object_new_int(getpid()));
 	json_object_object_add(o, "watch_pid", json_object_new_int(watch_pid(c->r->d)));
 	answer(c, o);

@@ -9,6 +9,7 @@
 #include <json-c/json.h>
 #include "core/store.h"
 #include "daemon.h"
+#include "util/json.h"
 
 #define WORKER_LIMIT_MS 1000
 
@@ -27,16 +28,6 @@ struct show {
 	show_done_fn done;
 	void *arg;
 };
-
-static void add(struct json_object *o, const char *k, const char *v)
-{
-	json_object_object_add(o, k, json_object_new_string(v));
-}
-
-static void add_u64(struct json_object *o, const char *k, uint64_t v)
-{
-	json_object_object_add(o, k, json_object_new_uint64(v));
-}
 
 /* A queue that is held while nothing is under way that ends it takes nothing for ever. */
 static bool held(const struct dev *v)
@@ -77,11 +68,11 @@ static void add_driver(struct json_object *row, const struct dev *v)
 {
 	struct hv_err e;
 
-	add(row, "image", v->image_id);
-	add(row, "signer", v->signer.name);
-	add(row, "signer_key", v->signer.key);
+	hv_json_add(row, "image", v->image_id);
+	hv_json_add(row, "signer", v->signer.name);
+	hv_json_add(row, "signer_key", v->signer.key);
 	if (*v->signer.key && signer_good(v->dom->d, &v->signer, &e) == -EPERM)
-		add(row, "signer_error", e.text);
+		hv_json_add(row, "signer_error", e.text);
 }
 
 static struct json_object *row_of(struct dev *v, bool inspect)
@@ -94,27 +85,27 @@ static struct json_object *row_of(struct dev *v, bool inspect)
 	struct hv_err e = { 0 };
 
 	json_object_object_add(row, "id", json_object_new_int(v->id.id));
-	add(row, "name", v->params.name);
-	add(row, "phase", phases[v->phase]);
-	add_u64(row, "state_ns", hv_now_ns() - v->since_ns);
+	hv_json_add(row, "name", v->params.name);
+	hv_json_add(row, "phase", phases[v->phase]);
+	hv_json_add_u64(row, "state_ns", hv_now_ns() - v->since_ns);
 	if (retarget_is_switch(v))
-		add_u64(row, "switch_ns", hv_now_ns() - v->counts.switch_ns);
+		hv_json_add_u64(row, "switch_ns", hv_now_ns() - v->counts.switch_ns);
 	if (v->target.fd >= 0) {
-		add(row, "cache", v->target.buffered ? "buffered" : "direct");
-		add(row, "io", dev_io(v));
-		add_u64(row, "size_bytes", v->target.bytes);
-		add_u64(row, "block_size", v->target.block_size);
+		hv_json_add(row, "cache", v->target.buffered ? "buffered" : "direct");
+		hv_json_add(row, "io", dev_io(v));
+		hv_json_add_u64(row, "size_bytes", v->target.bytes);
+		hv_json_add_u64(row, "block_size", v->target.block_size);
 	}
 	if (*v->image_id)
 		add_driver(row, v);
 	dev_show_os(v, row);
 	if (v->dom->worker)
-		add_u64(row, "worker_pid", link_pid(v->dom->worker));
+		hv_json_add_u64(row, "worker_pid", link_pid(v->dom->worker));
 	if (v->phase == DEV_LIVE)
-		add_u64(row, "queues", v->offer.num_queues);
+		hv_json_add_u64(row, "queues", v->offer.num_queues);
 	if (inspect && v->phase == DEV_LIVE) {
 		json_object_object_add(row, "held", json_object_new_boolean(held(v)));
-		add(row, "image_error", look_at_image(v, &e) ? e.text : "");
+		hv_json_add(row, "image_error", look_at_image(v, &e) ? e.text : "");
 	}
 	count_add_device(row, v);
 	return row;

@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 #include "api/ask.h"
 #include "api/priv.h"
+#include "util/json.h"
 
 struct lister {
 	struct hvdrv *h;
@@ -15,16 +16,11 @@ struct lister {
 	char *domain;
 };
 
-static void add(struct json_object *row, const char *key, const char *v)
-{
-	json_object_object_add(row, key, v ? json_object_new_string(v) : NULL);
-}
-
 static void add_key(struct lister *l, struct json_object *row, const char *key, const char *dir, const char *node)
 {
 	char *v = hv_readf(l->h->host, 0, "%s/%s", dir, node);
 
-	add(row, key, v);
+	hv_json_add(row, key, v);
 	free(v);
 }
 
@@ -33,7 +29,7 @@ static void add_range(struct json_object *row, const struct hv_params *p)
 	char text[48];
 
 	snprintf(text, sizeof(text), "%llu+%llu", (unsigned long long)p->first, (unsigned long long)p->sectors);
-	add(row, "range", p->sectors ? text : NULL);
+	hv_json_add(row, "range", p->sectors ? text : NULL);
 }
 
 /* The last switch, if there was one: retarget/ as it is in xenstore. */
@@ -73,7 +69,7 @@ static void list_device(void *arg, uint32_t id)
 
 	memcpy(d.uuid, l->uuid, sizeof(d.uuid));
 	hv_dev_paths(&d, &at);
-	add(row, "domain", l->domain);
+	hv_json_add(row, "domain", l->domain);
 	json_object_object_add(row, "domid", json_object_new_int(l->domid));
 	add_key(l, row, "name", at.back, "name");
 	json_object_object_add(row, "id", json_object_new_int(id));
@@ -83,7 +79,7 @@ static void list_device(void *arg, uint32_t id)
 	add_key(l, row, "path", at.admin, "path");
 	text = hv_readf(l->h->host, 0, "%s/params", at.admin);
 	if (text && !hv_params_parse(text, &p, &e)) {
-		add(row, "backend", p.backend);
+		hv_json_add(row, "backend", p.backend);
 		json_object_object_add(row, "read_only", json_object_new_boolean(p.ro));
 		json_object_object_add(row, "shared", json_object_new_boolean(p.shared));
 		add_range(row, &p);
@@ -158,13 +154,6 @@ int hvdrv_list(struct hvdrv *h, const char *domain, char **json)
 	return rc ? rc : hv_api_text(h, rows, json);
 }
 
-static int int_of(struct json_object *o, const char *key)
-{
-	struct json_object *v;
-
-	return json_object_object_get_ex(o, key, &v) ? json_object_get_int(v) : -1;
-}
-
 /* What hvdrvd says of a device goes into the row that xenstore gave. */
 static void merge(struct json_object *rows, int domid, struct json_object *more)
 {
@@ -174,7 +163,7 @@ static void merge(struct json_object *rows, int domid, struct json_object *more)
 		for (size_t k = 0; k < json_object_array_length(more); k++) {
 			struct json_object *m = json_object_array_get_idx(more, k);
 
-			if (int_of(m, "id") != int_of(row, "id") || int_of(row, "domid") != domid)
+			if (hv_json_int(m, "id") != hv_json_int(row, "id") || hv_json_int(row, "domid") != domid)
 				continue;
 			json_object_object_foreach(m, key, v)
 				json_object_object_add(row, key, json_object_get(v));
@@ -209,7 +198,7 @@ int hv_api_details(struct hvdrv *h, struct json_object *rows, bool inspect)
 
 	/* the rows of a guest stand together */
 	for (size_t i = 0; !rc && i < json_object_array_length(rows); i++) {
-		int domid = int_of(json_object_array_get_idx(rows, i), "domid");
+		int domid = hv_json_int(json_object_array_get_idx(rows, i), "domid");
 
 		if (domid != last)
 			rc = ask_guest(h, rows, domid, inspect);

@@ -8,18 +8,11 @@
 #include <json-c/json.h>
 #include "core/record.h"
 #include "util/file.h"
+#include "util/json.h"
 #include "util/str.h"
 
 #define FORMAT 1
 #define MAX_FILE (256 * 1024)
-
-static const char *text_of(struct json_object *o, const char *key)
-{
-	struct json_object *v;
-
-	return json_object_object_get_ex(o, key, &v) && json_object_is_type(v, json_type_string) ?
-	       json_object_get_string(v) : "";
-}
 
 static void path_of(const char *state, const char *uuid, char path[PATH_MAX])
 {
@@ -73,12 +66,12 @@ static int save(const char *state, const char *path, struct json_object *top, st
 
 static int parse_one(struct json_object *d, struct hv_params *p, struct hv_err *e)
 {
-	int rc = hv_params_parse(text_of(d, "params"), p, e);
+	int rc = hv_params_parse(hv_json_text(d, "params"), p, e);
 
-	if (!rc && !hv_str_is_name(text_of(d, "name"), HVDRV_NAME_MAX))
+	if (!rc && !hv_str_is_name(hv_json_text(d, "name"), HVDRV_NAME_MAX))
 		rc = hv_err(e, EINVAL, "a device without a proper name");
 	if (!rc)
-		strcpy(p->name, text_of(d, "name"));
+		strcpy(p->name, hv_json_text(d, "name"));
 	return rc;
 }
 
@@ -112,7 +105,7 @@ static void drop(struct json_object *devs, const char *from, const char *name)
 	for (size_t i = json_object_array_length(devs); i-- > 0;) {
 		struct json_object *d = json_object_array_get_idx(devs, i);
 
-		if ((from && !strcmp(text_of(d, "from"), from)) || (name && !strcmp(text_of(d, "name"), name)))
+		if ((from && !strcmp(hv_json_text(d, "from"), from)) || (name && !strcmp(hv_json_text(d, "name"), name)))
 			json_object_array_del_idx(devs, i, 1);
 	}
 }
