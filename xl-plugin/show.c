@@ -115,12 +115,24 @@ static void show_rejects(struct json_object *row)
 			printf("  refused: %-16s %llu\n", key, (unsigned long long)json_object_get_uint64(v));
 }
 
-/* Of hardware queues, which have no worker: the guest's own word, and no times. */
+/* timed: how many of the requests the times are of, or all. */
+static void show_latency(struct json_object *row, const char *timed)
+{
+	printf("  latency      p50 %.0f us, p99 %.0f us, max %.0f us (upper ends of powers of two%s)\n",
+	       row_number(row, "latency_p50_ns") / 1e3, row_number(row, "latency_p99_ns") / 1e3, row_number(row, "latency_max_ns") / 1e3, timed);
+}
+
+/* Of hardware queues, which have no worker: the guest's own word; it times some of its requests. */
 static void show_guest_counters(struct json_object *row)
 {
 	uint64_t n = row_requests(row), looks = row_number(row, "looks");
+	char timed[40];
 
 	show_ops(row);
+	if (row_number(row, "latency_count")) {
+		snprintf(timed, sizeof(timed), "; %llu were timed", (unsigned long long)row_number(row, "latency_count"));
+		show_latency(row, timed);
+	}
 	printf("  errors %llu, looks for completions per request %.2f\n", (unsigned long long)row_number(row, "errors"),
 	       n ? (double)looks / n : 0);
 }
@@ -129,8 +141,7 @@ static void show_guest_counters(struct json_object *row)
 static void show_counters(struct json_object *row, uint64_t pages)
 {
 	show_ops(row);
-	printf("  latency      p50 %.0f us, p99 %.0f us, max %.0f us (upper ends of powers of two)\n",
-	       row_number(row, "latency_p50_ns") / 1e3, row_number(row, "latency_p99_ns") / 1e3, row_number(row, "latency_max_ns") / 1e3);
+	show_latency(row, "");
 	printf("  errors %llu, hypercalls per request %.2f\n", (unsigned long long)row_number(row, "errors"), row_calls_per_request(row));
 	if (pages)
 		printf("  pool of %llu pages: %llu requests by it, %llu by grant copy\n", (unsigned long long)pages,

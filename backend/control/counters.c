@@ -136,10 +136,10 @@ static void add_switches(struct json_object *row, const struct dev_counts *c)
 /* The upper end of the bucket that holds the p-th of a thousand. */
 static uint64_t quantile(const uint64_t *hist, uint64_t total, unsigned int permille)
 {
-	uint64_t need = (total * permille + 999) / 1000, seen = 0;
+	uint64_t need = total / 1000 * permille + (total % 1000 * permille + 999) / 1000, seen = 0;
 
 	for (int b = 0; b < WIRE_HIST; b++) {
-		seen += hist[b];
+		seen = count_sum(seen, hist[b]);
 		if (seen >= need && seen)
 			return 2ull << b;
 	}
@@ -152,7 +152,7 @@ static void add_latency(struct json_object *row, const struct wire_stats *s)
 	uint64_t total = 0, below = 0;
 
 	for (int b = 0; b < WIRE_HIST; b++)
-		total += s->latency[b];
+		total = count_sum(total, s->latency[b]);
 	hv_json_add_u64(row, "latency_count", total);
 	hv_json_add_u64(row, "latency_sum_ns", s->latency_ns);
 	hv_json_add_u64(row, "latency_p50_ns", quantile(s->latency, total, 500));
@@ -160,7 +160,7 @@ static void add_latency(struct json_object *row, const struct wire_stats *s)
 	hv_json_add_u64(row, "latency_max_ns", quantile(s->latency, total, 1000));
 	/* the last bucket holds what is above all powers, too */
 	for (unsigned int p = 1; p < WIRE_HIST && p <= LAST_POWER; p++) {
-		below += s->latency[p - 1];
+		below = count_sum(below, s->latency[p - 1]);
 		if (p >= FIRST_POWER)
 			add_pair(buckets, 1ull << p, below);
 	}
@@ -216,6 +216,7 @@ static void add_guest(struct json_object *all, const struct guest_told *g)
 
 	json_object_object_add(o, "counted_by", json_object_new_string("guest"));
 	add_requests(o, &g->as);
+	add_latency(o, &g->as);
 	hv_json_add_u64(o, "looks", g->looks);
 	json_object_object_add(all, "direct", o);
 }

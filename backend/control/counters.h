@@ -17,12 +17,13 @@ enum count_asker { COUNT_ADMIN, COUNT_POLICY, COUNT_REVERT, COUNT_ASKERS };
 /* Of hardware queues, by the guest (guest-counts.c): as they were seen last, and what they have grown by since a worker serves. */
 struct guest_counts {
 	struct hvdrv_counts last[HVDRV_MAX_QUEUES], sum;
+	struct hvdrv_times last_times[HVDRV_MAX_QUEUES], times;
 	bool any;			/* it had such queues in that time */
 };
 
 /* The same as it is told. */
 struct guest_told {
-	struct wire_stats as;		/* requests, bytes, errors; nothing else is known */
+	struct wire_stats as;		/* requests, bytes, errors, and the times of some */
 	uint64_t looks, in_flight;
 	bool any;
 };

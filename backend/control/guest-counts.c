@@ -7,13 +7,18 @@
 #include <string.h>
 #include "daemon.h"
 
-#define NUMBERS (sizeof(struct hvdrv_counts) / sizeof(uint64_t))
+#define NUMBERS(type) (sizeof(type) / sizeof(uint64_t))
 
-_Static_assert(sizeof(struct hvdrv_counts) == NUMBERS * sizeof(uint64_t), "numbers only");
+_Static_assert(sizeof(struct hvdrv_counts) == NUMBERS(struct hvdrv_counts) * sizeof(uint64_t), "numbers only");
+_Static_assert(sizeof(struct hvdrv_times) == NUMBERS(struct hvdrv_times) * sizeof(uint64_t), "numbers only");
+_Static_assert(HVDRV_TIMES == WIRE_HIST, "the same buckets as a worker's");
 
-static void look_at(const uint64_t *shared, uint64_t *last, uint64_t *sum, bool counts)
+static void look_at(const void *page, void *was, void *told, size_t n, bool counts)
 {
-	for (size_t i = 0; i < NUMBERS; i++) {
+	const uint64_t *shared = page;
+	uint64_t *last = was, *sum = told;
+
+	for (size_t i = 0; i < n; i++) {
 		uint64_t now = __atomic_load_n(&shared[i], __ATOMIC_RELAXED);
 
 		if (counts && now > last[i])
@@ -26,8 +31,12 @@ void count_guest(struct dev *v)
 {
 	struct guest_counts *g = &v->counts.guest;
 
-	for (uint32_t q = 0; v->slot.code && q < v->slot.num_queues; q++)
-		look_at((const uint64_t *)&v->slot.state[q]->counts, (uint64_t *)&g->last[q], (uint64_t *)&g->sum, direct_is(v));
+	for (uint32_t q = 0; v->slot.code && q < v->slot.num_queues; q++) {
+		const struct hvdrv_state *st = v->slot.state[q];
+
+		look_at(&st->counts, &g->last[q], &g->sum, NUMBERS(st->counts), direct_is(v));
+		look_at(&st->times, &g->last_times[q], &g->times, NUMBERS(st->times), direct_is(v));
+	}
 	g->any |= direct_is(v);
 }
 
@@ -37,6 +46,7 @@ void count_guest_anew(struct dev *v)
 
 	count_guest(v);
 	memset(&g->sum, 0, sizeof(g->sum));
+	memset(&g->times, 0, sizeof(g->times));
 	g->any = direct_is(v);
 }
 
@@ -67,6 +77,8 @@ void count_guest_told(struct dev *v, struct guest_told *t)
 		t->as.bytes[op] = g->sum.sectors[op] > UINT64_MAX / HVDRV_SECTOR ? UINT64_MAX : g->sum.sectors[op] * HVDRV_SECTOR;
 	}
 	t->as.errors = g->sum.errors;
+	t->as.latency_ns = g->times.sum_ns;
+	memcpy(t->as.latency, g->times.took, sizeof(t->as.latency));
 	t->looks = g->sum.looks;
 	t->in_flight = in_flight(v);
 }

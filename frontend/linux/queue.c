@@ -99,8 +99,8 @@ blk_status_t hv_queue_submit(struct hv_queue *q, unsigned int tag, bool last)
 	}
 	leave(q);
 	q->notify |= r & HVDRV_R_NOTIFY;
-	if ((r & HVDRV_R_POLL) && !q->polling)
-		hv_poll_later(q, true);
+	if (r & HVDRV_R_POLL)
+		hv_poll_posted(q, handle);
 	if (q->notify && last)
 		send_event(q);
 	raw_spin_unlock_irqrestore(&q->lock, flags);

@@ -68,6 +68,8 @@ struct hv_queue {
 	struct hrtimer poll;		/* of a driver that gets no events */
 	u32 poll_ns;
 	bool polling;			/* the timer runs, or its handler will look */
+	u16 timed;			/* handle of the request that is being timed, HV_NO_HANDLE: none */
+	u64 timed_ns;			/* when it was posted */
 	struct blk_mq_hw_ctx *hctx;
 };
 
@@ -166,6 +168,7 @@ void hv_pool_put(struct hv_queue *q, unsigned int n, const u16 *index);
 
 /* window.c */
 void hv_poll_init(struct hv_queue *q);
+void hv_poll_posted(struct hv_queue *q, u16 handle);	/* under q->lock: a request, of a driver that gets no events */
 void hv_poll_later(struct hv_queue *q, bool found);	/* under q->lock; found: the last look was worth it */
 int hv_frames_alloc(struct hv_queue *q, unsigned int first);	/* ctx->frames: from this page of q->mem on */
 void hv_window_follow(struct hv_dev *hv);	/* the host's word, and ours back */

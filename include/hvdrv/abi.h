@@ -89,6 +89,7 @@ enum hvdrv_status {
  */
 #define HVDRV_HANDLE_TAG_BITS 12
 #define HVDRV_HANDLE_TAG(h) ((h) & 0xfffu)
+#define HVDRV_HANDLE_GEN(h) ((h) >> HVDRV_HANDLE_TAG_BITS & 0xfu)
 #define HVDRV_HANDLE(tag, gen) ((((gen) & 0xfu) << HVDRV_HANDLE_TAG_BITS) | (tag))
 
 struct hvdrv_seg {
@@ -130,6 +131,13 @@ struct hvdrv_counts {
 	uint64_t looks;			/* for completions */
 };
 
+#define HVDRV_TIMES 32u
+/* Of a hardware queue: how long requests took, of those that the guest has timed. Free-running, never reset. */
+struct hvdrv_times {
+	uint64_t sum_ns;
+	uint64_t took[HVDRV_TIMES];	/* took[b]: of 2^b to 2^(b+1) ns; the last one: and longer */
+};
+
 /* The state page, one per queue. No pointers; each field has one writer; whole-word stores. */
 struct hvdrv_state {
 	/* The host writes this line. */
@@ -154,6 +162,7 @@ struct hvdrv_state {
 	uint8_t reserved[32];
 	/* The placed driver's only memory beside the queue pages; zeroed by the host when it places. */
 	uint8_t drv[HVDRV_DRV_SIZE];
+	struct hvdrv_times times;	/* as counts, but by the guest's stub, not by the driver; a stub that times nothing leaves 0 */
 };
 
 /* ---- guest only: never in shared memory ---- */
@@ -227,7 +236,8 @@ HVDRV_ASSERT(sizeof(struct hvdrv_seg) == 16, seg);
 HVDRV_ASSERT(sizeof(struct hvdrv_record) == 1088 && offsetof(struct hvdrv_record, seg) == 64, record);
 HVDRV_ASSERT(offsetof(struct hvdrv_state, inside) == 64 && offsetof(struct hvdrv_state, event) == 80, state_inside);
 HVDRV_ASSERT(offsetof(struct hvdrv_state, counts) == 128 && sizeof(struct hvdrv_counts) == 96, counts);
-HVDRV_ASSERT(offsetof(struct hvdrv_state, drv) == 256 && sizeof(struct hvdrv_state) == 512, state_drv);
+HVDRV_ASSERT(offsetof(struct hvdrv_state, drv) == 256 && offsetof(struct hvdrv_state, times) == 512 && sizeof(struct hvdrv_state) == 776,
+	     state_drv);
 HVDRV_ASSERT(offsetof(struct hvdrv_ctx, state) == 16 && offsetof(struct hvdrv_ctx, done) == 48, ctx);
 HVDRV_ASSERT(offsetof(struct hvdrv_desc, slot_va) == 32 && offsetof(struct hvdrv_desc, gref) == 128, desc);
 HVDRV_ASSERT(HVDRV_DESC_FIRST + (HVDRV_DESC_PAGES - 1) * HVDRV_DESC_MORE >= HVDRV_MAX_POOL + HVDRV_MAX_QUEUES *

@@ -215,7 +215,11 @@ def device(store, tick):
         guest = {k: v for k, v in counts(50, 20, 0).items() if k.endswith(("_requests", "_bytes", "errors")) and not k.startswith(("pool", "passthrough"))}
         modes["direct"] = dict(guest, counted_by="guest", looks=140)
         row.update({k: row[k] + guest[k] for k in guest})
-    row["latency_buckets"] = [[e, x[1] + y[1]] for e, x, y in zip(ENDS, *(m["latency_buckets"] for m in modes.values() if "latency_buckets" in m))]
+        if store.nodes["/direct"] == "timed":
+            guest = modes["direct"]
+            guest.update({k: v for k, v in counts(4, 1, 60000).items() if k.startswith("latency")})
+            row.update({k: row[k] + guest[k] for k in ("latency_count", "latency_sum_ns")})
+    row["latency_buckets"] = [[e, sum(b[1] for b in x)] for e, *x in zip(ENDS, *(m["latency_buckets"] for m in modes.values() if "latency_buckets" in m))]
     row["rejects"] = modes["virtual"]["rejects"]
     if "/worker" in store.nodes:        # a process that stands for the worker
         row["worker_pid"] = int(store.nodes["/worker"])

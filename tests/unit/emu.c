@@ -124,7 +124,7 @@ static void set_rights(struct emu *m)
 	allow(m, CTX, 0, sizeof(struct hvdrv_ctx), false);
 	allow(m, CTX, offsetof(struct hvdrv_ctx, ndone), 4, true);
 	allow(m, CTX, offsetof(struct hvdrv_ctx, done), sizeof(((struct hvdrv_ctx *)0)->done), true);
-	allow(m, STATE, 0, sizeof(struct hvdrv_state), false);
+	allow(m, STATE, 0, offsetof(struct hvdrv_state, times), false);
 	allow(m, STATE, offsetof(struct hvdrv_state, tail), 4, true);
 	allow(m, STATE, offsetof(struct hvdrv_state, event), 4, true);
 	allow(m, STATE, offsetof(struct hvdrv_state, drv), HVDRV_DRV_SIZE, true);

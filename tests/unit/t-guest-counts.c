@@ -8,6 +8,8 @@ bool direct_is(const struct dev *v)
 	return !strcmp(v->mode, "direct");
 }
 
+#define NUMBERS(type) (sizeof(type) / sizeof(uint64_t))
+
 static struct hvdrv_state page[2];
 
 static struct dev *device(void)
@@ -71,6 +73,30 @@ START_TEST(over_switches)
 }
 END_TEST
 
+/* Times are counted as requests are; what was there before it had queues is not told. */
+START_TEST(times)
+{
+	struct dev *v = device();
+	struct guest_told t;
+
+	page[0].times.took[20] = 7;
+	to(v, "direct");
+	page[0].times.took[20] += 2;
+	page[1].times.took[20] += 1;
+	page[1].times.took[HVDRV_TIMES - 1] += 1;
+	page[0].times.sum_ns += 3500000;
+	count_guest_told(v, &t);
+	ck_assert(t.as.latency[20] == 3 && t.as.latency[WIRE_HIST - 1] == 1 && t.as.latency_ns == 3500000);
+	to(v, "paravirtual");
+	page[0].times.took[20] += 1;
+	count_guest_told(v, &t);
+	ck_assert_uint_eq(t.as.latency[20], 3);
+	count_guest_anew(v);
+	count_guest_told(v, &t);
+	ck_assert(!t.as.latency[20] && !t.as.latency_ns);
+}
+END_TEST
+
 /* Anything at all in its pages: what is told does not fall, does not wrap, and no more is in flight than there can be. */
 START_TEST(whatever_it_writes)
 {
@@ -83,7 +109,9 @@ START_TEST(whatever_it_writes)
 	for (int i = 0; i < 20000; i++) {
 		uint64_t *n = (uint64_t *)&page[rng_below(&r, 2)].counts;
 
-		n[rng_below(&r, sizeof(struct hvdrv_counts) / 8)] = rng_below(&r, 4) ? (uint64_t)rng_below(&r, UINT32_MAX) << rng_below(&r, 33) : UINT64_MAX;
+		n[rng_below(&r, NUMBERS(struct hvdrv_counts))] = rng_below(&r, 4) ? (uint64_t)rng_below(&r, UINT32_MAX) << rng_below(&r, 33) : UINT64_MAX;
+		n = (uint64_t *)&page[rng_below(&r, 2)].times;
+		n[rng_below(&r, NUMBERS(struct hvdrv_times))] = rng_below(&r, 4) ? rng_below(&r, UINT32_MAX) : UINT64_MAX;
 		page[0].tail = rng_below(&r, UINT32_MAX);
 		page[1].event = rng_below(&r, UINT32_MAX);
 		count_guest_told(v, &t);
@@ -92,6 +120,8 @@ START_TEST(whatever_it_writes)
 			ck_assert_uint_ge(t.as.requests[op], before.as.requests[op]);
 			ck_assert_uint_ge(t.as.bytes[op], before.as.bytes[op]);
 		}
+		for (int b = 0; b < WIRE_HIST; b++)
+			ck_assert_uint_ge(t.as.latency[b], before.as.latency[b]);
 		ck_assert(t.as.errors >= before.as.errors && t.looks >= before.looks);
 		before = t;
 	}
@@ -101,7 +131,7 @@ END_TEST
 
 Suite *unit_suite(void)
 {
-	const TTest *const plain[] = { over_switches, whatever_it_writes, NULL };
+	const TTest *const plain[] = { over_switches, times, whatever_it_writes, NULL };
 
 	return unit_new("guest counts", plain);
 }

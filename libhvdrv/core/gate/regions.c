@@ -36,7 +36,7 @@ static bool size_of(const struct gate_regions *r, uint8_t kind, bool write, uint
 		*fixed = r->direct ? sizeof(struct hvdrv_ctx) : offsetof(struct hvdrv_ctx, frames);
 		return true;
 	case GATE_AT_STATE:
-		*fixed = sizeof(struct hvdrv_state);
+		*fixed = offsetof(struct hvdrv_state, times);	/* which are the stub's */
 		return true;
 	case GATE_AT_RECORDS:
 		*per_tag = sizeof(struct hvdrv_record);

@@ -50,6 +50,8 @@ i=0; while [ $i -lt "$C_n" ]; do
 done
 n=$(json_of pv d read_requests)
 work "reads in direct, which the guest has counted" "$(by_guest)"
+work "requests that it has timed" "$(hvdrv show pv d | sed -n '/mode direct/,$s/^ *latency .*; \([0-9]*\) were timed.*/\1/p')"
+hvdrv show pv d | sed -n '/mode direct/,$s/^  latency/     &/p'
 sure pv paravirtual --path direct
 until_ok 10 more $((n + 10)) && ok "the sum goes on in direct" || bad "it stands: $n, $(json_of pv d read_requests)"
 n=$(json_of pv d read_requests)
