@@ -174,11 +174,8 @@ static bool better(const struct hv_image_header *a, const struct hv_image_header
 
 static int keep_best(struct finder *f, const char *id, const struct hv_image *img)
 {
-	uint8_t *copy;
+	uint8_t *copy = malloc(img->h.payload_size + 1);
 
-	if (f->best->payload && !better(&img->h, &f->best->h))
-		return 0;
-	copy = malloc(img->h.payload_size + 1);
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, img->payload, img->h.payload_size);
@@ -205,6 +202,8 @@ static int consider(void *arg, const char *id, const struct hv_image *img, const
 	}
 	if (!new_enough(f, id, img->h.device, img->h.vendor, img->h.version))
 		return 0;
+	if (f->best->payload && !better(&img->h, &f->best->h))
+		return 0;			/* before it is verified and decoded, which takes long */
 	if (hv_image_verify(img, f->ring, &e) < 0 || hv_check_code(img, &e)) {
 		note_refused(f, id, &e);
 		return 0;
