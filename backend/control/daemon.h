@@ -123,6 +123,7 @@ struct direct {
 	uint64_t doorbells;		/* machine address of the page */
 	int64_t asked_ns;		/* the guest, for its window; 0: not yet */
 	int64_t absent_ns;		/* since when no keeper has them; 0: one has */
+	int64_t left_ns;		/* they were to be left, by ourselves; 0: not yet */
 	struct event *look;
 };
 
@@ -303,7 +304,7 @@ void path_follow(struct dev *v);		/* settles it, and tells a guest that was told
  * keepers.c. ask: fn is told, from the event loop, what the keeper of the controller says, of the type that is wanted, or rc and why
  * not: -ENOTCONN: there is none, or it does not answer. 0, or -ENOMEM: fn is not called. delete: asked for until it is done, whoever
  * goes meanwhile; fn (or NULL) is told of the first answer, whatever it is. delete_any: maybe there are none, and no keeper either: nothing
- * is told, and owe says no. delete_not: not any more. owe: is it not done yet? forget: whoever waits with this arg goes; what was asked is
+ * is told, and owe says no. delete_not: not any more. owe: are some not deleted yet, of another guest than domid? forget: whoever waits with this arg goes; what was asked is
  * done all the same.
  */
 typedef void (*keeper_fn)(void *arg, int rc, const struct keep_msg *a, const struct hv_err *e);
@@ -312,7 +313,7 @@ int keepers_ask(struct daemon *d, const char *controller, struct keep_msg *q, en
 int keepers_delete(struct daemon *d, const char *controller, struct keep_device dev, keeper_deleted_fn fn, void *arg);
 void keepers_delete_any(struct daemon *d, const char *controller, struct keep_device dev);
 void keepers_delete_not(struct daemon *d, const char *controller, struct keep_device dev);
-bool keepers_owe(struct daemon *d, const char *controller, struct keep_device dev);
+bool keepers_owe(struct daemon *d, const char *controller, uint32_t domid);
 void keepers_forget(struct daemon *d, const void *arg);
 void keepers_stop(struct daemon *d);
 
@@ -320,17 +321,19 @@ void keepers_stop(struct daemon *d);
  * direct-check.c. check: may it have hardware queues? Each reason why not, and nothing is changed; -EINPROGRESS: its keeper has been
  * asked, call again. ask_anew: what it said a moment ago may be old for an admin. wanted: may it, for policy, which is poked
  * when an answer is there: 1, 0, -EINPROGRESS. neighbour: another guest's device that has hardware queues of the controller
- * that v has a part of; NULL: none.
+ * that v has a part of; NULL: none. undeleted: another guest's are not deleted yet, of a controller that v has a part of, also of a
+ * device or guest that has gone; controller: its name, of 16 octets.
  */
 int direct_check(struct dev *v, struct hv_err *e);
 void direct_ask_anew(struct dev *v);
 int direct_wanted(struct dev *v);
 const struct dev *direct_neighbour(const struct dev *v);
+bool direct_undeleted(const struct dev *v, char *controller);
 bool direct_shares(const struct dev *v, const struct dev *o);	/* another guest's device with a part of v's NVMe controller */
 
 /*
  * direct.c. prepare: they are made, the guest opens its window: 0, -EINPROGRESS: call again; -errno with e. leave: deleted, if there
- * are any; when the keeper has answered, dev_left_direct() is called. owes: they are not deleted yet. drop: hvdrvd stops, they stay.
+ * are any; when the keeper has answered, dev_left_direct() is called. drop: hvdrvd stops, they stay.
  * watch: looks every second: by retarget_start() back when nobody keeps them, or the controller has lost them. take_up: of a device
  * that a former hvdrvd has served. sweep: of guests that have gone meanwhile.
  */
@@ -338,7 +341,6 @@ bool direct_mode(const char *mode);
 bool direct_is(const struct dev *v);
 int direct_prepare(struct dev *v, struct hv_err *e);
 void direct_leave(struct dev *v);
-bool direct_owes(const struct dev *v);
 void direct_drop(struct dev *v);
 void direct_watch(struct dev *v);
 void direct_take_up(struct dev *v);

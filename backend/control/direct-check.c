@@ -34,7 +34,7 @@ bool direct_shares(const struct dev *v, const struct dev *o)
 	return o->target.fd >= 0 && v->target.fd >= 0 && target_controller(&v->target, controller) && has_part(v, o, controller);
 }
 
-/* Another guest's device with any part of the controller; kept: that has hardware queues of it, or they are not deleted yet. */
+/* Another guest's device with any part of the controller; kept: that has hardware queues of it. */
 static const struct dev *beside(const struct dev *v, const char *controller, bool kept)
 {
 	struct dom *dom;
@@ -42,7 +42,7 @@ static const struct dev *beside(const struct dev *v, const char *controller, boo
 
 	TAILQ_FOREACH(dom, &v->dom->d->doms, link)
 		TAILQ_FOREACH(o, &dom->devs, link)
-			if ((kept ? o->direct.kept || direct_owes(o) : o->target.fd >= 0) && has_part(v, o, controller))
+			if ((kept ? o->direct.kept : o->target.fd >= 0) && has_part(v, o, controller))
 				return o;
 	return NULL;
 }
@@ -52,6 +52,11 @@ const struct dev *direct_neighbour(const struct dev *v)
 	char controller[16];
 
 	return target_controller(&v->target, controller) ? beside(v, controller, true) : NULL;
+}
+
+bool direct_undeleted(const struct dev *v, char *controller)
+{
+	return target_controller(&v->target, controller) && keepers_owe(v->dom->d, controller, v->id.domid);
 }
 
 static int check_device(const struct dev *v, struct target_nvme *n, struct hv_err *e)

@@ -13,6 +13,7 @@
 #define WINDOW_NS 6000000000ll		/* a guest that does not open its window */
 #define LOOK_S 1			/* how often it is looked whether the keeper is there */
 #define ABSENT_NS 5000000000ll		/* so long without one: back to the mediated queue */
+#define AGAIN_NS 5000000000ll		/* a switch that failed is tried again */
 #define DOORBELLS 0x1000u		/* where they begin in the registers (NVM Express Base Specification 2.0) */
 
 static struct hv_host *host(const struct dev *v)
@@ -33,11 +34,6 @@ bool direct_is(const struct dev *v)
 static struct keep_device name_of(const struct dev *v)
 {
 	return (struct keep_device){ v->id.domid, v->id.id };
-}
-
-bool direct_owes(const struct dev *v)
-{
-	return keepers_owe(v->dom->d, v->direct.controller, name_of(v));
 }
 
 /* ---- there ---- */
@@ -128,7 +124,7 @@ static int begin(struct dev *v, struct hv_err *e)
 	keepers_delete_not(v->dom->d, n.controller, name_of(v));
 	x->leaving = x->lost = false;
 	x->epoch++;
-	x->asked_ns = x->absent_ns = 0;
+	x->asked_ns = x->absent_ns = x->left_ns = 0;
 	x->nsid = n.nsid;
 	x->doorbells = n.registers + DOORBELLS;
 	memcpy(x->controller, n.controller, sizeof(n.controller));
@@ -230,17 +226,16 @@ static bool keeper_has(struct dev *v, const struct keep_msg *m)
 	return false;
 }
 
-/*
- * What the guest has posted to queues that the controller has forgotten is never answered, and can change no memory any more: it begins
- * again on the mediated queue, as after a worker's death. However long that takes: as it is it does not go on.
- */
-static void leave_lost(struct dev *v)
+/* To the mediated queue, by a switch of ours. What cannot begin now, or is undone, is tried again. */
+static void leave_by_ourselves(struct dev *v, int64_t deadline_ns)
 {
+	int64_t now = hv_now_ns();
 	struct hv_err e;
 
-	/* a switch under way goes on without waiting for them; what cannot begin now is tried again */
-	if (!v->retarget && v->phase == DEV_LIVE)
-		retarget_start(v, "paravirtual", "keeper", HV_RT_HOLD_NS, &e);
+	if (v->retarget || v->phase != DEV_LIVE || (v->direct.left_ns && now - v->direct.left_ns < AGAIN_NS))
+		return;
+	v->direct.left_ns = now;
+	retarget_start(v, "paravirtual", "keeper", deadline_ns, &e);
 }
 
 /* Without a keeper the guest's I/O goes on, but nothing would keep its pages if it died: not for long. */
@@ -248,7 +243,6 @@ static void not_kept(struct dev *v, const char *why)
 {
 	struct hv_about a = dev_about(v);
 	int64_t now = hv_now_ns();
-	struct hv_err e;
 
 	if (v->retarget)
 		return;
@@ -256,8 +250,8 @@ static void not_kept(struct dev *v, const char *why)
 		hv_log(HV_ERROR, &a, "its hardware queues are not kept: %s", why);
 		v->direct.absent_ns = now;
 	}
-	if (now - v->direct.absent_ns > ABSENT_NS && v->phase == DEV_LIVE)
-		retarget_start(v, "paravirtual", "keeper", 0, &e);
+	if (now - v->direct.absent_ns > ABSENT_NS)
+		leave_by_ourselves(v, 0);
 }
 
 static void on_list(void *arg, int rc, const struct keep_msg *m, const struct hv_err *e)
@@ -275,8 +269,13 @@ static void on_list(void *arg, int rc, const struct keep_msg *m, const struct hv
 	if (v->direct.absent_ns)
 		hv_log(HV_INFO, &a, "its hardware queues are kept again");
 	v->direct.absent_ns = 0;
+	/*
+	 * What the guest has posted to queues that the controller has forgotten is never answered, and can change no memory any more: it
+	 * begins again on the mediated queue, as after a worker's death. However long that takes: as it is it does not go on. A switch
+	 * that is under way goes on without waiting for them.
+	 */
 	if (v->direct.lost)
-		leave_lost(v);
+		leave_by_ourselves(v, HV_RT_HOLD_NS);
 }
 
 static void on_look(evutil_socket_t fd, short what, void *arg)

@@ -204,11 +204,14 @@ void keepers_delete_any(struct daemon *d, const char *controller, struct keep_de
 	delete(d, controller, dev, true, NULL, NULL);
 }
 
-bool keepers_owe(struct daemon *d, const char *controller, struct keep_device dev)
+bool keepers_owe(struct daemon *d, const char *controller, uint32_t domid)
 {
-	const struct keeper_del *p = find(d, controller, dev);
+	const struct keeper_del *p;
 
-	return p && !p->quiet;
+	LIST_FOREACH(p, &d->keeper_dels, link)
+		if (p->dev.domid != domid && !p->quiet && !strcmp(p->controller, controller))
+			return true;
+	return false;
 }
 
 void keepers_delete_not(struct daemon *d, const char *controller, struct keep_device dev)

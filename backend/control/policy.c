@@ -49,7 +49,9 @@ static bool has_it_alone(const struct dev *o)
 
 bool policy_lets_in(const struct dev *v)
 {
-	return !neighbour(v, has_it_alone) && !direct_neighbour(v);
+	char controller[16];
+
+	return !neighbour(v, has_it_alone) && !direct_neighbour(v) && !direct_undeleted(v, controller);
 }
 
 /* Whether it may have hardware queues is asked of its keeper: only where that is of interest. */
@@ -148,6 +150,18 @@ static void tell_who_waits(const struct dev *v)
 				hv_writef(d->host, 0, v->policy_why.text, "%s/error", o->at.admin);
 }
 
+/* What it waits for may be of a device that has gone, which tells nobody. */
+static void still_waits(struct dev *v)
+{
+	char controller[16], text[160];
+
+	if (!direct_undeleted(v, controller))
+		return;
+	snprintf(text, sizeof(text), "the hardware queues that another guest had of %s are not deleted yet: look at hvdrv-keeper@%s", controller,
+		 controller);
+	hv_writef(v->dom->d->host, 0, text, "%s/error", v->at.admin);
+}
+
 static void ended(struct dev *v, enum hv_policy_outcome o, const struct hv_err *why)
 {
 	hv_policy_ended(&v->policy, o, hv_now_ns());
@@ -174,8 +188,10 @@ static bool look_at(struct dev *v, int64_t *next_ns)
 	int64_t wait;
 
 	if (v->phase == DEV_JOINING) {
-		if (!policy_lets_in(v))
+		if (!policy_lets_in(v)) {
+			still_waits(v);
 			return false;
+		}
 		dev_reconcile(v);
 		return true;
 	}

@@ -187,13 +187,13 @@ START_TEST(forgotten)
 
 	ask(&d, KEEP_ADD, KEEP_QUEUES, &s);
 	ck_assert_int_eq(keepers_delete(&d, "nvme0", dev, on_deleted, &s), 0);
-	ck_assert(keepers_owe(&d, "nvme0", dev) && !keepers_owe(&d, "nvme1", dev));
+	ck_assert(keepers_owe(&d, "nvme0", 1) && !keepers_owe(&d, "nvme1", 1) && !keepers_owe(&d, "nvme0", dev.domid));
 	keepers_forget(&d, &s);
 	ck_assert_uint_eq(take(fd, NULL), KEEP_ADD + 1);
 	ck_assert_uint_eq(take(fd, &done), KEEP_DEL + 1);
 	spin(&d);
 	ck_assert(!s.times && poked);
-	ck_assert(!keepers_owe(&d, "nvme0", dev));
+	ck_assert(!keepers_owe(&d, "nvme0", 1));
 	end(&d, fd);
 }
 END_TEST
@@ -210,15 +210,15 @@ START_TEST(owed)
 	take(fd, &error);
 	spin(&d);
 	ck_assert_uint_eq(s.times, 1);
-	ck_assert(keepers_owe(&d, "nvme0", dev));
+	ck_assert(keepers_owe(&d, "nvme0", 1));
 	keepers_delete(&d, "nvme0", dev, on_deleted, &s);	/* asked for again at once, and one at a time */
 	take(fd, &error);
 	spin(&d);
 	ck_assert_uint_eq(s.times, 2);
 	keepers_delete_not(&d, "nvme0", dev);
-	ck_assert(!keepers_owe(&d, "nvme0", dev));
+	ck_assert(!keepers_owe(&d, "nvme0", 1));
 	keepers_delete_any(&d, "nvme0", dev);			/* maybe there are none: nobody has to wait */
-	ck_assert(!keepers_owe(&d, "nvme0", dev));
+	ck_assert(!keepers_owe(&d, "nvme0", 1));
 	take(fd, &error);
 	spin(&d);
 	keepers_delete(&d, "nvme0", dev, on_deleted, &s);

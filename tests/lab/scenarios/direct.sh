@@ -174,6 +174,19 @@ sure pv paravirtual --path direct
 works "detach in direct" hvdrv detach pv d
 is "nothing is left in the guest" "$(held pv)" "$before"
 is "no queues are left in the list" "$(kept)" 0
+# a device goes while its keeper is stopped: nobody else is let onto the controller before the queues are deleted
+hvdrv attach pv d class=block,backend=/dev/nvme0n1,trusted=1 >/dev/null || bad "attach"
+sure pv paravirtual --path direct
+kill -STOP "$(pidof hvdrv-keeper)"
+works "detach, its queues are owed" hvdrv detach pv d --timeout 60
+hvdrv attach near e class=block,backend=/dev/nvme0n2 --timeout 60 >/run/lab/near.out 2>&1 & asks=$!
+until_ok 20 sh -c "hvdrv list near --json | grep -q 'hardware queues that another guest had of nvme0 are not deleted yet'" && ok "another guest waits for that" ||
+    bad "another guest: $(hvdrv list near --json)"
+is "with no disk" "$(g near cat /proc/partitions | grep -c hvd)" 0
+kill -CONT "$(pidof hvdrv-keeper)"
+wait $asks && ok "and is let in then" || bad "let in: $(cat /run/lab/near.out)"
+is "when they were deleted" "$(kept)" 0
+works "detach" hvdrv detach near e
 # who has them by policy goes out of them first, then the other is let in
 hvdrv attach pv d class=block,backend=/dev/nvme0n1,trusted=1,mode=auto >/dev/null || bad "attach"
 until_ok 20 by_policy && ok "policy: alone and trusted: direct" || bad "policy: $(path pv)"
