@@ -421,6 +421,7 @@ enum generate_state { GENERATE_NONE, GENERATE_RUNS, GENERATE_DONE, GENERATE_FAIL
 /* How the last one ended, if it was for this (failed: e says why); forgotten after it was asked. RUNS: one runs, for whatever. */
 enum generate_state generate_state(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, const char *device,
 				   struct hv_err *e);
+bool generate_busy(const struct daemon *d);		/* one is being made, for whomever */
 int generate_check(struct daemon *d, struct hv_err *e);		/* may one be made here? 0 or -errno */
 void generate_stop(struct daemon *d);
 

@@ -125,6 +125,11 @@ int generate_start(struct daemon *d, const struct hv_os *os, const char *class, 
 	return 0;
 }
 
+bool generate_busy(const struct daemon *d)
+{
+	return d->generator && d->generator->pid;
+}
+
 enum generate_state generate_state(struct daemon *d, const struct hv_os *os, const char *class, const char *mode, const char *device,
 				   struct hv_err *e)
 {
@@ -132,7 +137,7 @@ enum generate_state generate_state(struct daemon *d, const struct hv_os *os, con
 	enum generate_state st;
 	char what[sizeof(g->what)];
 
-	if (g && g->pid)
+	if (generate_busy(d))
 		return GENERATE_RUNS;
 	name_it(what, sizeof(what), class, mode, device);
 	if (!g || memcmp(&g->os, os, sizeof(*os)) || strcmp(g->what, what))

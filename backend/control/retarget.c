@@ -33,6 +33,7 @@ struct retarget {
 	bool renew;			/* a worker has died: no other driver, no worker to ask, no record */
 	bool quiet;			/* of a device that is held: tried so often that only what comes of it is told */
 	bool kept;			/* it failed by what the guest did */
+	bool compiles;			/* its driver is being made */
 	bool asked, held;		/* HOLD was sent and not refused; the worker has answered it */
 	struct hv_inflight_table table[HVDRV_MAX_QUEUES];
 	struct event *look;
@@ -190,6 +191,7 @@ static int choose(struct retarget *t, struct hv_err *e)
 	if (rc || t->renew)
 		return rc;
 	rc = dev_find_image(t->v, t->to, &t->img, t->image_id, e);
+	t->compiles = rc == -EINPROGRESS;
 	if (!rc)
 		signer_of(t->v->dom->d, &t->img.h, &t->signer);
 	return rc;
@@ -526,7 +528,9 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct retarget *t = arg;
 
-	if (t->m.state == HV_RT_PREPARE)
+	if (t->compiles && generate_busy(t->v->dom->d))
+		look_after(t, GENERATOR_US);		/* it need not look at the repository meanwhile */
+	else if (t->m.state == HV_RT_PREPARE)
 		do_prepare(t);
 	else if (t->m.state == HV_RT_HOLD && t->held && is_drained(t) && !hv_swap_inside(&t->swap))
 		advance(t, HV_RT_EV_OK, NULL);
