@@ -11,6 +11,8 @@ case $target in /dev/ram*) ins brd rd_nr=1 rd_size=65536 max_part=0 || exit 1;; 
 lab-guest start b pv vcpus=2 cfg='disk = [ "script=/lab/vbd,vdev=xvdz,access=ro,target=/dev/labtools" ]' || exit 1
 lab-guest exec b ins null_blk nr_devices=1 gb=1 queue_mode=2 irqmode=1 || exit 1
 id=$(xl domid b) keeper=
+# a profile: by the CPU it is seen who it is
+[ -z "$LABSET_PROFILE" ] || { xl vcpu-pin 0 all 0 && xl vcpu-pin b all 1; } || exit 1
 
 # up WAY: $dev is its disk where the load runs
 up() {
@@ -52,11 +54,13 @@ r=1
 while [ "$r" -le "$rounds" ]; do
     for way in null "$@"; do
         up "$way" || { echo "$way cannot be had"; exit 1; }
-        for c in ${CASES:-randread:4k:1 randread:4k:16 randread:4k:63 randwrite:4k:1 randwrite:4k:16 randwrite:4k:63 \
+        for c in ${LABSET_CASES:-randread:4k:1 randread:4k:16 randread:4k:63 randwrite:4k:1 randwrite:4k:16 randwrite:4k:63 \
             read:128k:1 read:128k:16 read:128k:63 write:128k:1 write:128k:16 write:128k:63}; do
             rw=${c%%:*}; rest=${c#*:}; bs=${rest%%:*}; qd=${rest#*:}
             before=$(calls "$way"); t=$(cpu)
+            [ -z "$LABSET_PROFILE" ] || echo "$way-$rw-$bs-$qd" >/bench/keep/profile-now
             out=$(load "$way" "$rw" "$bs" "$qd")
+            rm -f /bench/keep/profile-now
             t="$t $(cpu)"
             echo "RUN $r $way $rw $bs $qd $out $(echo "$before $(calls "$way") $t ${out##* }" |
                 awk '{ printf "%.3f %.1f %.1f", ($4 > $2 ? ($3 - $1) / ($4 - $2) : 0), ($7 - $5) / $9, ($8 - $6) / $9 }')"
@@ -67,3 +71,4 @@ while [ "$r" -le "$rounds" ]; do
     r=$((r+1))
 done
 [ -z "$keeper" ] || kill "$keeper"
+[ -z "$LABSET_PROFILE" ] || { cat /proc/kallsyms >/bench/keep/dom0.symbols && lab-guest exec b cat /proc/kallsyms >/bench/keep/guest.symbols; }

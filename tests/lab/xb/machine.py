@@ -202,6 +202,8 @@ class Machine:
                   "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
         if o.plugin:
             q += ["-plugin", f"{pathlib.Path(o.plugin).resolve()},dir={self.keep}"]
+        if o.beside:
+            q += ["-qmp", f"unix:{self.run / 'qmp'},server=on,wait=off"]
         q += self.disks()
         for n, p in self.ports.items():
             q += p.arg(*n)
@@ -262,6 +264,8 @@ class Machine:
                 raise BenchError("boot", f"QEMU ended with {self.proc.returncode} before dom0 was ready" + self.tail())
             raise BenchError("boot", f"dom0 was not ready within {limit} s" + self.tail())
         threading.Thread(target=self.keep_awake, daemon=True).start()
+        if o.beside:
+            self.beside = subprocess.Popen([pathlib.Path(o.beside).resolve(), self.run / "qmp", self.keep])    # it ends with QEMU
 
     def keep_awake(self):
         """QEMU loses the timer of a CPU that has halted now and then: all would stand until some interrupt comes. This is one."""
