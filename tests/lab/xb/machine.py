@@ -265,7 +265,7 @@ class Machine:
             raise BenchError("boot", f"dom0 was not ready within {limit} s" + self.tail())
         threading.Thread(target=self.keep_awake, daemon=True).start()
         if o.beside:
-            self.beside = subprocess.Popen([pathlib.Path(o.beside).resolve(), self.run / "qmp", self.keep])    # it ends with QEMU
+            self.beside = subprocess.Popen([pathlib.Path(o.beside).resolve(), self.run / "qmp", self.keep])
 
     def keep_awake(self):
         """QEMU loses the timer of a CPU that has halted now and then: all would stand until some interrupt comes. This is one."""
@@ -337,6 +337,9 @@ class Machine:
             except subprocess.TimeoutExpired:
                 proc.kill()
                 proc.wait()
+        if getattr(self, "beside", None):
+            self.beside.kill()
+            self.beside.wait()
         if self.o.keep:
             shutil.copytree(self.keep, self.o.keep, dirs_exist_ok=True)
         if not os.environ.get("XENBOX_KEEP_RUN"):
