@@ -6,7 +6,7 @@ log=$KEEP/hvdrvd.log
 pid() { cat /run/lab/hvdrvd.pid; }
 served() { [ -n "$(json_of crash k queues)" ]; }
 # a block device that keeps each request for a while: requests are at it when their worker dies
-ins null_blk nr_devices=1 gb=1 memory_backed=1 discard=1 irqmode=2 completion_nsec="$SLOW_NS" || { bad "the slow device"; exit 1; }
+slow_device memory_backed=1 discard=1 irqmode=2 completion_nsec="$SLOW_NS"
 need crash "${C_type:-pvh}" vcpus=2
 runs() { case $(xl list crash | awk 'NR == 2 { print $5 }') in *p*) false;; esac; }
 # the next number of the seed, below 2^15
@@ -76,5 +76,5 @@ f=$(guest_faults crash); is "the guest's kernel log is silent" "$f" ""
 is "dom0's kernel log is silent" "$(dmesg | faults)" ""
 note "switches meanwhile: $(grep -c . /run/lab/crash.switched)"
 drop crash
-until_ok 20 rmmod null_blk || bad "the slow device is in use still"
+no_slow_device
 work "kills" $kills

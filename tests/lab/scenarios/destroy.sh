@@ -4,9 +4,8 @@
 # zombie stays, hvdrvd goes on
 . /lab/lib.sh
 need_data
-! grep -q '^null_blk ' /proc/modules || until_ok 20 rmmod null_blk || bad "another scenario's slow device is in use still"
 # a block device that keeps each request for a while: reads are at it when their guest dies
-ins null_blk nr_devices=1 gb=1 memory_backed=1 irqmode=2 completion_nsec=100000000 || { bad "the slow device"; exit 1; }
+slow_device memory_backed=1 irqmode=2 completion_nsec=100000000
 # the boot says with which mode it begins: another for one CPU than for two
 ways="pv,virtual,pool pvh,paravirtual,copy pv,paravirtual,pool pvh,virtual,copy"
 [ "$LAB_SMP" = 1 ] || ways="pv,paravirtual,copy pvh,virtual,pool pv,virtual,copy pvh,paravirtual,pool"
@@ -58,7 +57,7 @@ drop c$i
 until_ok 20 sh -c "! xl list | grep -q null"
 after=$(free_mib)
 [ $((before - after)) -le 4 ] && ok "Xen has its memory back" || bad "Xen has lost memory: $before MiB were free, $after are"
-until_ok 20 rmmod null_blk || bad "the slow device is free again"
+no_slow_device
 is "dom0's kernel log is silent" "$(dmesg | faults)" ""
 need pv pv vcpus="$LAB_SMP"
 attach pv v 16 >/dev/null || bad "another guest attaches"

@@ -95,8 +95,7 @@ truncate -s 16M /data/evil.img; truncate -s 16M /data/worse.img
     w=$((w + 1))
 done >/run/lab/hostile.offers ) &
 offers=$!
-! grep -q '^null_blk ' /proc/modules || until_ok 20 rmmod null_blk || bad "another scenario's slow device is in use still"
-ins null_blk nr_devices=1 gb=1 bs=4096 queue_mode=2 >/dev/null 2>&1
+slow_device bs=4096 queue_mode=2
 total=0
 : >/run/lab/hostile.rejects
 for target in /data/evil.img /data/evil.img,ro /dev/nullb0 /data/evil.img,ro,mode=paravirtual /dev/nullb0,mode=paravirtual; do

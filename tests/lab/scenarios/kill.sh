@@ -4,7 +4,7 @@
 . /lab/lib.sh
 [ -x /root/hvdrvd-fault ] || { skip "no build with --enable-fault was brought"; exit 0; }
 # slow, so that requests are at it when somebody dies, and that the bench's CPU is not all taken by the load
-ins null_blk nr_devices=1 gb=1 memory_backed=1 discard=1 irqmode=2 completion_nsec=200000000 || { bad "the slow device"; exit 1; }
+slow_device memory_backed=1 discard=1 irqmode=2 completion_nsec=200000000
 # hvdrvd dies once at the place that fault.env names; the supervisor's next start has none
 cat >/run/lab/hvdrvd-once <<'E'
 #!/bin/sh
@@ -112,7 +112,7 @@ stamp_right /run/lab/kill.out
 umount -l "$(command -v hvdrvd)" /usr/libexec/hvdrv/hvdrv-worker
 p=$(pid); kill "$p"; until_ok 30 served "$p" || bad "hvdrvd without faults starts"
 works "detach" hvdrv detach pv k
-until_ok 20 rmmod null_blk || bad "the slow device is in use still"
+no_slow_device
 is "no journal is left" "$(ls /run/hvdrv/switch)" "lock"
 f=$(guest_faults pv); is "the guest's kernel log is silent" "$f" ""
 is "dom0's kernel log is silent" "$(dmesg | faults)" ""

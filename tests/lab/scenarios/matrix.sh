@@ -3,8 +3,7 @@
 # C_guests: TYPE of Debian's own kernel, TYPE:next of its backports'
 . /lab/lib.sh
 # slow, so that there is something to carry
-! grep -q '^null_blk ' /proc/modules || until_ok 20 rmmod null_blk || bad "another scenario's slow device is in use still"
-ins null_blk nr_devices=1 gb=1 memory_backed=1 discard=1 irqmode=2 completion_nsec=60000000 || { bad "the slow device"; exit 1; }
+slow_device memory_backed=1 discard=1 irqmode=2 completion_nsec=60000000
 DEADLINE=2000000000
 image() { json_of "$1" m image; }
 # cell GUEST DRIVER MODE: the driver is there first, then the other mode's and it again; a line of the table
@@ -56,7 +55,7 @@ for guest in $(echo "$C_guests" | tr , ' '); do
     f=$(guest_faults $name); is "$release $type: the guest's kernel log is silent" "$f" ""
     [ -z "$kernel" ] || drop $name
 done
-until_ok 20 rmmod null_blk || bad "the slow device is in use still"
+no_slow_device
 is "one image of each driver serves them all" "$(sort -u /run/lab/matrix.images | wc -l)" 3
 note "| guest | type | driver | mode | verified | switches under load | carried |"
 note "|---|---|---|---|---|---|---|"

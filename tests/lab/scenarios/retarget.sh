@@ -68,7 +68,7 @@ least() { awk '{ for (c = 3; c <= 11; c++) n[c] += $c } END { m = n[3]; for (c i
 enough() { [ "$(least)" -ge $((${C_least:-10} * $1)) ]; }
 # a filesystem whose device keeps each request for a while, so that there is always something to carry
 need_data
-ins null_blk nr_devices=1 gb=1 memory_backed=1 discard=1 cache_size=8 irqmode=2 completion_nsec=$SLOW_NS || { bad "the slow device"; exit 1; }
+slow_device memory_backed=1 discard=1 cache_size=8 irqmode=2 completion_nsec=$SLOW_NS
 mke2fs.real -q -F -t ext4 -b 4096 -N 64 -O ^has_journal -E nodiscard /dev/nullb0 65536 && mkdir -p /slow && mount -t ext4 /dev/nullb0 /slow || { bad "the slow filesystem"; exit 1; }
 : >/run/lab/switches
 done=0
@@ -103,7 +103,8 @@ for guest in $(echo "$C_guests" | tr , ' '); do
     works "$type: detach in paravirtual mode" hvdrv detach $type t
     f=$(guest_faults $type); is "$type: the guest's kernel log is silent" "$f" ""
 done
-until_ok 20 umount /slow && until_ok 20 rmmod null_blk || bad "the slow device is in use still"
+until_ok 20 umount /slow
+no_slow_device
 is "dom0's kernel log is silent" "$(dmesg | faults)" ""
 note "freeze $(numbers /run/lab/switches 1); stall $(numbers /run/lab/switches 2)"
 total=$(grep -c . /run/lab/switches) carried=$(awk '$3 > 0' /run/lab/switches | grep -c .)

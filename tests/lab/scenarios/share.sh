@@ -2,12 +2,8 @@
 # three guests on a target that takes one request at once: dispatched by weight, changed live, given away, hvdrv-share killed
 . /lab/lib.sh
 # slow, so that the device is what the guests wait for, however slow their CPUs: 25 requests a second for all
-ins null_blk nr_devices=1 gb=1 bs=4096 queue_mode=2 irqmode=2 completion_nsec=40000000 hw_queue_depth=1 memory_backed=1 >/dev/null 2>&1
+slow_device bs=4096 queue_mode=2 irqmode=2 completion_nsec=40000000 hw_queue_depth=1 memory_backed=1
 TARGET=/dev/nullb0
-if [ "$(cat /sys/module/null_blk/parameters/memory_backed 2>/dev/null)" != Y ]; then
-    # another scenario has loaded it without memory
-    rmmod null_blk && ins null_blk nr_devices=1 gb=1 bs=4096 queue_mode=2 irqmode=2 completion_nsec=40000000 hw_queue_depth=1 memory_backed=1
-fi
 [ -b $TARGET ] || { bad "no slow target"; exit 1; }
 GUESTS="pv pvh s3"
 need pv pv vcpus="$LAB_SMP"

@@ -118,6 +118,13 @@ need_data() {
     $m -q -F -t ext4 /dev/vdb && mount -t ext4 /dev/vdb /data || { bad "/data"; exit 1; }
 }
 
+# slow_device PARAMETER...: null_blk's /dev/nullb0 as these say, also when another scenario has left one; no_slow_device: it goes
+no_slow_device() { ! grep -q '^null_blk ' /proc/modules || until_ok 20 rmmod null_blk || bad "the slow device is in use still"; }
+slow_device() {
+    no_slow_device
+    ins null_blk nr_devices=1 gb=1 "$@" || { bad "the slow device"; exit 1; }
+}
+
 # attach GUEST NAME MIB [MORE]: a fresh file on /data; prints the disk's path in the guest
 attach() { rm -f "/data/$1-$2.img"; hvdrv attach "$1" "$2" "class=block,backend=/data/$1-$2.img,size=${3}M${4:+,$4}"; }
 
