@@ -66,11 +66,33 @@ others_end() {
 least() { awk '{ for (c = 3; c <= 11; c++) n[c] += $c } END { m = n[3]; for (c in n) if (n[c] < m) m = n[c]; print m + 0 }' /run/lab/switches; }
 # enough TYPES: switches of so many guests have carried their part of every kind; how often the load has a kind under way is chance
 enough() { [ "$(least)" -ge $((${C_least:-10} * $1)) ]; }
+# gaps GUEST N: N pairs of switches, the longest time that no request of the checker ended in each, and in a stretch as long without one
+mark() { gsh "$1" 'kill -USR1 $(pidof stamp)' || bad "$1: the checker takes no mark"; }
+ticks() { read -r up _ </proc/uptime; echo "${up%.*}${up#*.}"; }	# of 10 ms
+gaps() {
+    k=0; mark "$1"
+    while [ $k -lt "$2" ]; do
+        k=$((k + 1))
+        for m in paravirtual virtual; do
+            t=$(ticks)
+            switch "$1" t $m --deadline $DEADLINE || bad "$1: switch to $m: $out"
+            mark "$1"
+            usleep $((($(ticks) - t) * 10000))
+            mark "$1"
+        done
+    done
+    g "$1" sed 1d /gaps >/run/lab/gaps
+    awk 'NR % 2 { print $1 * 1000 }' /run/lab/gaps >>/run/lab/gaps.switch
+    awk 'NR % 2 == 0 { print $1 * 1000 }' /run/lab/gaps >>/run/lab/gaps.without
+    is "$1: stretches with and without a switch" "$(grep -c . /run/lab/gaps)" $(($2 * 4))
+}
 # a filesystem whose device keeps each request for a while, so that there is always something to carry
 need_data
 slow_device memory_backed=1 discard=1 cache_size=8 irqmode=2 completion_nsec=$SLOW_NS
 mke2fs.real -q -F -t ext4 -b 4096 -N 64 -O ^has_journal -E nodiscard /dev/nullb0 65536 && mkdir -p /slow && mount -t ext4 /dev/nullb0 /slow || { bad "the slow filesystem"; exit 1; }
 : >/run/lab/switches
+: >/run/lab/gaps.switch
+: >/run/lab/gaps.without
 done=0
 for guest in $(echo "$C_guests" | tr , ' '); do
     done=$((done + 1)) type=${guest%:*}
@@ -79,7 +101,7 @@ for guest in $(echo "$C_guests" | tr , ' '); do
     hvdrv attach $type t "class=block,backend=/slow/$type.img,size=64M" >/dev/null || bad "$type: attach"
     before=$(back $type address; back $type entry/submit; back $type entry/adopt) code=$(sums $type)
     work "$type: sections of the module" "$(echo "$code" | grep -c .)"
-    stamp_in $type /run/lab/retarget.$type --size 33554432 --max-kib 128 --rare 12 &
+    stamp_in $type /run/lab/retarget.$type --size 33554432 --max-kib 128 --rare 12 --gaps /gaps &
     load=$!
     [ "$C_others" = 0 ] || others $type
     sleep 2
@@ -92,6 +114,7 @@ for guest in $(echo "$C_guests" | tr , ' '); do
         [ "$C_others" = 0 ] || [ $((i / C_every % 4)) != 2 ] || { aside $type f; aside $type m; }
     done
     [ $i -ge "$C_n" ] && ok "$type: pairs of switches: $i" || bad "$type: pairs of switches: $i of $C_n"
+    gaps $type "$C_gaps"
     is "$type: entry addresses are the same" "$(back $type address; back $type entry/submit; back $type entry/adopt)" "$before"
     is "$type: the module's code and constants are the same" "$(sums $type)" "$code"
     stamp_end $type $load
@@ -107,6 +130,7 @@ until_ok 20 umount /slow
 no_slow_device
 is "dom0's kernel log is silent" "$(dmesg | faults)" ""
 note "freeze $(numbers /run/lab/switches 1); stall $(numbers /run/lab/switches 2)"
+note "longest time without a completion: with a switch $(numbers /run/lab/gaps.switch 1); as long without one $(numbers /run/lab/gaps.without 1)"
 total=$(grep -c . /run/lab/switches) carried=$(awk '$3 > 0' /run/lab/switches | grep -c .)
 work "switches under load" "$total"
 [ $((carried * 10)) -ge $((total * 9)) ] && ok "at least 90 % of them carried something: $carried" || bad "only $carried of $total switches carried something"

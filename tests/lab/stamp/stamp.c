@@ -3,7 +3,7 @@
  * stamp - a load on a block device that knows what each sector must hold, while the driver below it is replaced.
  *
  *   stamp run DEVICE --seed N --seconds S|--ops N [--depth D] [--from BYTE] [--size BYTES] [--max-kib K] [--log FILE]
- *             [--no-discard] [--rare PERCENT] [--rate PER-SECOND]
+ *             [--no-discard] [--rare PERCENT] [--rate PER-SECOND] [--gaps FILE]
  *   stamp verify DEVICE --log FILE [--depth D] [--max-kib K]
  *
  * run destroys what the range holds. It keeps D requests in flight, of 512 bytes to K KiB: reads, writes, writes with
@@ -11,7 +11,8 @@
  * second, at most, and does not make up for what was late. No two in flight overlap, so there is one right answer to every
  * read. Each sector written holds the seed, the run, its own number, the sequence of its write, and a checksum. At the end,
  * and after SIGTERM, all sectors whose content is known are read; then --log keeps the table of them for `verify`, which
- * may be another day, after detach and attach, or on a copy. A plain file will do for DEVICE; there is no O_DIRECT then
+ * may be another day, after detach and attach, or on a copy. At each SIGUSR1 a line is added to the file of --gaps: the longest time
+ * in us, since the last one, in which no request ended. A plain file will do for DEVICE; there is no O_DIRECT then
  * where the file system has none.
  *
  * What can be wrong; the first five count sectors, the last counts requests:
@@ -28,7 +29,7 @@
  * guest module counts those. What a device holds after a discard or a failed write is unknown, and not judged until
  * it is written again; in a plain file a discard is a hole, which reads as zeroes.
  *
- * The only output is one line of key=value. ops, reads and so on count ended requests without the last pass, of which
+ * The only other output is one line of key=value. ops, reads and so on count ended requests without the last pass, of which
  * verified_bytes has the bytes too. gap_us is the longest time between two ends of requests that followed each other,
  * p50_us, p99_us and max_us are of the time from submission to end; without the last pass. Status: 0 when there was
  * something to verify and nothing was wrong, 1 when something was, 2 when nothing could be done.
@@ -64,20 +65,27 @@ struct load {
 	uint64_t cursor;		/* of the last pass */
 	uint64_t done[OPS], fua, failed, written_bytes;
 	uint64_t last_end, gap, longest, slower[BUCKETS];
+	FILE *gaps;
+	uint64_t marked, gap_here;	/* since when, and the longest time since then */
 };
 
 struct options {
-	const char *device, *log;
+	const char *device, *log, *gaps;
 	uint64_t seed, seconds, ops, depth, from, size, max_kib, rare, rate;
 	bool run, no_discard;
 };
 
 static const char *const name_of[OPS] = { "read", "write", "flush", "discard", "zeroing" };
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t stop, mark;
 
 static void on_term(int sig)
 {
 	stop = 1;
+}
+
+static void on_mark(int sig)
+{
+	mark = 1;
 }
 
 static uint64_t rnd(struct load *l, uint64_t n)
@@ -241,10 +249,32 @@ static uint64_t bucket_end(unsigned int b)
 	return e ? ((17ull + b % 16) << (e - 1)) - 1 : b;
 }
 
+/* The longest time since the last mark in which nothing ended, up to `end`. */
+static void note_gap(struct load *l, uint64_t end)
+{
+	uint64_t from = l->last_end > l->marked ? l->last_end : l->marked;
+
+	if (end > from && end - from > l->gap_here)
+		l->gap_here = end - from;
+}
+
+static void note_mark(struct load *l)
+{
+	mark = 0;
+	note_gap(l, now_ns());
+	if (l->gaps)
+		fprintf(l->gaps, "%" PRIu64 "\n", l->gap_here / 1000);
+	if (l->gaps)
+		fflush(l->gaps);
+	l->marked = now_ns();
+	l->gap_here = 0;
+}
+
 static void note_time(struct load *l, const struct req *r)
 {
 	uint64_t us = (r->end - r->start) / 1000;
 
+	note_gap(l, r->end);
 	if (l->last_end && r->end > l->last_end && r->end - l->last_end > l->gap)
 		l->gap = r->end - l->last_end;
 	if (r->end > l->last_end)
@@ -319,6 +349,8 @@ static void pump(struct load *l, enum next (*next)(struct load *))
 			batch = 1 + rnd(l, BATCH);
 		}
 		engine_collect(&l->e, what != PREPARED && l->e.flying && !l->e.n_ended);
+		if (mark)
+			note_mark(l);
 		if (what == LATER && !l->e.flying && !l->e.n_ended)
 			usleep(1000);			/* nothing is under way, and it is too soon for more */
 		r = engine_ended(&l->e);
@@ -414,7 +446,7 @@ static void seed(struct load *l, uint64_t with)
 
 static int run(struct load *l, const struct options *o)
 {
-	struct sigaction sa = { .sa_handler = on_term };
+	struct sigaction sa = { .sa_handler = on_term }, marks = { .sa_handler = on_mark };
 	int rc = set_range(l, o), st;
 
 	if (rc)
@@ -422,6 +454,11 @@ static int run(struct load *l, const struct options *o)
 	seed(l, o->seed);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGUSR1, &marks, NULL);
+	l->gaps = o->gaps ? fopen(o->gaps, "a") : NULL;
+	if (o->gaps && !l->gaps)
+		return die(o->gaps, -errno);
+	l->marked = now_ns();
 	disk_probe(&l->e.disk, l->m.first, l->m.n);
 	l->discard = l->e.disk.discards && !o->no_discard;
 	l->rare = o->rare;
@@ -453,7 +490,7 @@ static int verify(struct load *l, const struct options *o)
 static int usage(void)
 {
 	fprintf(stderr, "usage: stamp run DEVICE --seed N --seconds S|--ops N [--depth D] [--from BYTE] [--size BYTES]\n"
-		"                 [--max-kib K] [--log FILE] [--no-discard] [--rare PERCENT] [--rate PER-SECOND]\n"
+		"                 [--max-kib K] [--log FILE] [--no-discard] [--rare PERCENT] [--rate PER-SECOND] [--gaps FILE]\n"
 		"       stamp verify DEVICE --log FILE [--depth D] [--max-kib K]\n");
 	return 2;
 }
@@ -473,7 +510,7 @@ static bool parse(struct options *o, int argc, char **argv)
 		{ "seed", 1, NULL, 's' }, { "seconds", 1, NULL, 't' }, { "ops", 1, NULL, 'o' }, { "depth", 1, NULL, 'd' },
 		{ "from", 1, NULL, 'f' }, { "size", 1, NULL, 'n' }, { "max-kib", 1, NULL, 'k' }, { "log", 1, NULL, 'l' },
 		{ "no-discard", 0, NULL, 'D' }, { "rare", 1, NULL, 'r' },
-		{ "rate", 1, NULL, 'R' }, {}
+		{ "rate", 1, NULL, 'R' }, { "gaps", 1, NULL, 'g' }, {}
 	};
 	uint64_t *const to[] = { ['s'] = &o->seed, ['t'] = &o->seconds, ['o'] = &o->ops, ['d'] = &o->depth, ['f'] = &o->from,
 				 ['n'] = &o->size, ['k'] = &o->max_kib, ['r'] = &o->rare, ['R'] = &o->rate };
@@ -483,6 +520,8 @@ static bool parse(struct options *o, int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", long_opts, NULL)) != -1) {
 		if (c == 'l')
 			o->log = optarg;
+		else if (c == 'g')
+			o->gaps = optarg;
 		else if (c == 'D')
 			o->no_discard = true;
 		else if (c == '?' || !number(optarg, to[c]))
