@@ -267,8 +267,8 @@ static struct json_object *row_of(const char *id, const struct hv_image *img, co
 	struct hv_err e;
 	const char *by;
 
-	hv_json_add(row, "id", id);
 	snprintf(shown, sizeof(shown), "%.12s", id);
+	hv_json_add(row, "id", id);
 	hv_json_add(row, "short_id", shown);
 	if (!img) {
 		hv_json_add(row, "state", "damaged");
