@@ -5,6 +5,8 @@
  * refuses some are run as well: not to be right in each case (what is not followed is refused, too), but to see that the
  * emulator notices.
  */
+#include <sys/wait.h>
+#include <unistd.h>
 #include <sodium.h>
 #include "core/check.h"
 #include "core/gate/insn.h"
@@ -29,7 +31,7 @@ struct corpus {
 	struct img_key key;
 	struct emu *emu;
 	struct rng rng;
-	uint32_t mutants, signature, gate, accepted, calls, sampled, broke;
+	uint32_t mutants, signature, gate, accepted, calls, sampled, broke, untold;
 };
 
 /* An octet becomes any other, or has one bit turned. */
@@ -74,6 +76,25 @@ static const char *run(struct corpus *c, const struct hv_image *img, const struc
 	return why;
 }
 
+/*
+ * Of one that is refused, in a process of its own: what the gate does not let pass may be anything, and Unicorn ends its process on some
+ * code that it cannot translate ("tcg fatal error"). Such a mutant says nothing.
+ */
+static void sample(struct corpus *c, const struct hv_image *img, const struct hv_bounds *b)
+{
+	enum hvdrv_entry at;
+	pid_t pid = fork();
+	int st;
+
+	ck_assert_int_ge(pid, 0);
+	if (!pid)
+		_exit(run(c, img, b, &at) != NULL);
+	ck_assert_int_eq(waitpid(pid, &st, 0), pid);
+	c->sampled++;
+	c->broke += WIFEXITED(st) && WEXITSTATUS(st) == 1;
+	c->untold += WIFSIGNALED(st) != 0;
+}
+
 static void judge(struct corpus *c, struct hv_image *m)
 {
 	struct hv_bounds b = { .insns = { 100000, 100000, 100000, 100000, 100000 } };
@@ -87,10 +108,8 @@ static void judge(struct corpus *c, struct hv_image *m)
 	ck_assert_int_lt(hv_image_verify(m, &c->key.ring, &e), 0);
 	if (hv_check_bounds(m, &b, &e)) {
 		c->gate++;
-		if (!c->emu || c->gate % SAMPLE)
-			return;
-		c->sampled++;
-		c->broke += run(c, m, &b, &at) != NULL;
+		if (c->emu && c->gate % SAMPLE == 0)
+			sample(c, m, &b);
 		return;
 	}
 	c->accepted++;
@@ -140,12 +159,13 @@ START_TEST(mutants)
 			judge(&c, &m);
 	}
 	printf("%s: %u mutants; the signature refuses %u; the gate refuses %u, accepts %u, whose %u calls keep the contract; of %u that "
-	       "it refuses %u are seen to break it\n", c.img.h.device, c.mutants, c.signature, c.gate, c.accepted, c.calls, c.sampled, c.broke);
+	       "it refuses %u are seen to break it, %u the emulator cannot run\n", c.img.h.device, c.mutants, c.signature, c.gate, c.accepted, c.calls,
+	       c.sampled, c.broke, c.untold);
 	ck_assert_uint_eq(c.signature, c.mutants);
 	if (!c.emu)
 		unit_skip("running them: no emulator (libunicorn-dev) in this build");
 	else
-		ck_assert_uint_gt(c.broke, c.sampled / 4);
+		ck_assert(c.broke > c.sampled / 4 && c.untold < c.sampled / 20);
 	emu_free(c.emu);
 	gate_code_free(&c.code);
 	hv_image_free(&c.img);
