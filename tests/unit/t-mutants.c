@@ -21,6 +21,7 @@
 #endif
 #define CALLS 3			/* of each entry, for each mutant that is accepted */
 #define SAMPLE 16		/* of those refused, one in so many is run */
+#define BY_CHANCE 6		/* so many fewer may break it where few are run (HV_MUTANTS) */
 
 static const char direct_conf[] = UNIT_SRCDIR "/repo/devices/nvme-direct.conf";
 static const char *const confs[] = { gen_device, gen_nvme, direct_conf, gen_virtio };
@@ -165,7 +166,7 @@ START_TEST(mutants)
 	if (!c.emu)
 		unit_skip("running them: no emulator (libunicorn-dev) in this build");
 	else
-		ck_assert(c.broke > c.sampled / 4 && c.untold < c.sampled / 20);
+		ck_assert(c.broke + BY_CHANCE > c.sampled / 4 && c.untold < BY_CHANCE + c.sampled / 20);
 	emu_free(c.emu);
 	gate_code_free(&c.code);
 	hv_image_free(&c.img);
